@@ -16,6 +16,7 @@ from . import tables
 
 FEW, MANY = 20, 100  # different rows: with fewer than FEW, equal ones are split; with MANY, they may occur more often
 OFTEN, OFTENEST = 3, 10  # mean number of equal rows up to which they are kept together, and where MANY differ
+BLOCK = 1 << 22  # bytes of rows that are copied at a time
 _MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)
 _SHIFT = np.uint64(29)
 
@@ -56,9 +57,23 @@ def mix(prints: Array, bits: Array) -> None:
     prints ^= prints >> _SHIFT
 
 
+def same_bits(values: Array) -> Array:
+    """The numbers with the same bits where they are equal: without -0.0, and with one kind of NaN."""
+    if values.dtype.kind not in "fc":
+        return values
+    found: Array = values + values.dtype.type(0)
+    found[np.isnan(found)] = np.nan
+    return found
+
+
 def _of_rows(x: Array) -> Array:
     """A number for each row of an array, from its bytes."""
-    return np.fromiter((hash(row.tobytes()) for row in x), np.int64, len(x)).view(np.uint64)
+    if x.dtype.kind == "O":
+        rows = x.reshape(len(x), -1).tolist()
+        return np.fromiter((hash(tuple(map(_hash, row))) for row in rows), np.int64, len(x)).view(np.uint64)
+    step = max(BLOCK // max(x[:1].nbytes, 1), 1)
+    blocks = (same_bits(x[start : start + step]) for start in range(0, len(x), step))
+    return np.fromiter((hash(row.tobytes()) for block in blocks for row in block), np.int64, len(x)).view(np.uint64)
 
 
 def _of_columns(x: Any) -> Array:
@@ -71,9 +86,9 @@ def _of_columns(x: Any) -> Array:
 
 def _of_values(column: Array) -> Array:
     """A number for each value; equal values have equal ones, and so have missing ones."""
-    if column.dtype.kind in "fiub":
-        return (column.astype(np.float64) + 0.0).view(np.uint64)
-    if column.dtype.kind in "mM":
+    if column.dtype.kind == "f":
+        return same_bits(column.astype(np.float64)).view(np.uint64)
+    if column.dtype.kind in "iubmM":  # as floating numbers, large ones would lose digits
         return column.astype(np.int64).view(np.uint64)
     return np.fromiter(map(_hash, column.tolist()), np.int64, len(column)).view(np.uint64)
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ..data import arrays
+from ..data import arrays, equal_rows
 from ..typing import Array
 
 COLUMNS = 6  # that tell candidates for equal rows
@@ -37,9 +37,9 @@ def shared_rows(x: Any, held: Any) -> float:
         repeated = 0.0
     if size > len(columns):  # the other columns decide
         wanted = np.flatnonzero(np.isin(keys, candidates[inside]))
-        own = {train[row].astype(other.dtype).tobytes() for row in wanted[: 1 << 15].tolist()}
+        own = {_bytes(train[row].astype(other.dtype)) for row in wanted[: 1 << 15].tolist()}
         chosen = np.flatnonzero(inside)[:2000]
-        share = np.mean([other[row].tobytes() in own for row in chosen.tolist()])
+        share = np.mean([_bytes(other[row]) in own for row in chosen.tolist()])
         return max(0.0, float(share * inside.mean()) - 2 * repeated)
     return max(0.0, float(inside.mean()) - 2 * repeated)
 
@@ -74,8 +74,12 @@ def without_copies(x: Array) -> Array:
     return np.sort(np.unique(_keys(flat), return_index=True)[1])
 
 
+def _bytes(row: Array) -> bytes:
+    return equal_rows.same_bits(row).tobytes()
+
+
 def _keys(rows: Array) -> Array:
     """A row (N, D) as one value each, equal for equal rows."""
-    whole = np.ascontiguousarray(rows)
+    whole = np.ascontiguousarray(equal_rows.same_bits(rows))
     keys: Array = whole.view(np.dtype((np.void, whole.dtype.itemsize * whole.shape[1]))).ravel()
     return keys

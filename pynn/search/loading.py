@@ -63,8 +63,8 @@ def load(
     >>> result.best_params, result.report("study.html")
     """
     found = journal.existing(storage)
-    stages = _stages_of(_named(found, _shown(storage), name), found)
-    return Result(stages, Keeper(arguments.models_folder(folder, storage)))
+    names = _named(found, _shown(storage), name)
+    return Result(_search(names), _stages_of(names, found), Keeper(arguments.models_folder(folder, storage)))
 
 
 def _shown(storage: Any) -> str:
@@ -107,6 +107,11 @@ def grouped(names: Iterable[str]) -> dict[str, list[str]]:
                 place += 1
             found[name if match[1] in there else match[1]] = own
     return found
+
+
+def _search(names: Sequence[str]) -> str:
+    """What the search of these studies was given as its name."""
+    return names[0].removesuffix(" stage 1")
 
 
 def _listed(names: Iterable[str]) -> str:
@@ -173,16 +178,13 @@ def space(storage: BaseStorage, names: Sequence[str]) -> Space:
 
 
 def _join(before: Stage[Stored], after: Stage[Stored]) -> None:
-    """Say what became of the ranges between two stages, and where trials went on from."""
-    ranked = before.study.ranked()
-    params = [one.params for one in ranked]
+    """Say what became of the ranges between two stages."""
+    params = [one.params for one in before.study.ranked()]
     before.words = narrowing.changes(before.study.settings.space, after.study.settings.space, params)
-    if ranked and any(after.study.trial(one).went_on for one in after.study.frozen()):
-        after.start = ranked[0].number
 
 
 def _typed(space: Space, labels: Mapping[str, tuple[Any, ...]], path: str = "") -> Space:
-    """The space with tuples for lists, and the values of which the storage has made text: the keys of a choice."""
+    """The space with the values of which the storage has made text: the keys of a choice."""
     parts: dict[str, Range | Choice] = {}
     for name, part in space.parts.items():
         if isinstance(part, Range):
@@ -190,13 +192,9 @@ def _typed(space: Space, labels: Mapping[str, tuple[Any, ...]], path: str = "") 
             continue
         known = {str(label): label for label in labels.get(f"{path}{name}", ()) if part.conditional}
         options = []
-        for value, inner in part.options:
-            label = known.get(value, value) if isinstance(value, str) else value
+        for text, (value, inner) in zip(part.labels, part.options, strict=True):
+            label = known.get(text, text) if isinstance(text, str) else text
             inside = None if inner is None else _typed(inner, labels, f"{path}{name}={label}/")
-            options.append((_tuples(label), inside))
+            options.append((value if isinstance(value, tuple) else label, inside))
         parts[name] = Choice(options)
     return Space(parts)
-
-
-def _tuples(value: Any) -> Any:
-    return tuple(map(_tuples, value)) if isinstance(value, list) else value

@@ -96,24 +96,25 @@ def _narrowed(space: Space, trials: _Trials) -> Space:
     at_best = trials.space.active(trials.best[0])
     for name, part in space.parts.items():
         if isinstance(part, Range):
-            positions = _positions(part, name, trials.space, trials.best)
+            values = _values(part, name, trials.space, trials.best)
             end = trials.moved.get(name) if at_best.get(name) is part else None  # not another option's of that name
-            parts[name] = _around(part, positions, end) if len(positions) > 1 else part
+            parts[name] = _around(part, values, end) if len(values) > 1 else part
         else:
             parts[name] = _chosen(part, name, trials)
     return Space(parts)
 
 
-def _around(part: Range, positions: Sequence[float], end: str | None) -> Range:
-    """The range around these positions, beyond its end if the best sit there."""
-    low, high = min(positions), max(positions)
-    pad = max((high - low) / (len(positions) - 1), (WIDTH - (high - low)) / 2)
+def _around(part: Range, values: Sequence[float], end: str | None) -> Range:
+    """The range around these values, beyond its end if the best sit there."""
+    least, most = min(values), max(values)
+    low, high = part.position(least), part.position(most)
+    pad = max((high - low) / (len(values) - 1), (WIDTH - (high - low)) / 2)
     low, high = max(low - pad, 0.0), min(high + pad, 1.0)
     if end == "lower":
         low = -MOVE
     elif end == "upper":
         high = 1 + MOVE
-    return part.between(part.at_exactly(low), part.at_exactly(high))
+    return part.between(min(part.at_exactly(low), least), max(part.at_exactly(high), most))  # of logarithms, last bits
 
 
 def _chosen(part: Choice, name: str, trials: _Trials) -> Choice:

@@ -34,6 +34,8 @@ class Result:
 
     Parameters
     ----------
+    name : str
+        Of the search.
     stages : list of Stage
         The stages.
     keeper : Keeper
@@ -57,10 +59,12 @@ class Result:
         Optuna's study of each stage, for its own pictures and analyses.
     """
 
-    def __init__(self, stages: Sequence[Stage[Any]], keeper: Keeper, build: Callable[..., Any] | None = None) -> None:
+    def __init__(
+        self, name: str, stages: Sequence[Stage[Any]], keeper: Keeper, build: Callable[..., Any] | None = None
+    ) -> None:
+        self.name = name
         self._stages, self._keeper, self._build = list(stages), keeper, build
         first = stages[0].study
-        self.name = first.name if len(stages) == 1 else first.name.removesuffix(" stage 1")
         self.metric, self._largest = first.settings.metric, first.largest
         self.mode = "max" if self._largest else "min"
         self.spaces = [stage.study.settings.space for stage in stages]

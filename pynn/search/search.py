@@ -191,7 +191,7 @@ class Search(Constructed):
             raise ValueError("the search has not begun: call run or coarse_to_fine")
         needed = training.wanted(self.build, ("x", "y"))
         part = self.data.part(0) if needed else None  # else a result would keep the samples alive
-        return Result(self._stages, self._keeper, partial(training.built, self.build, epochs=1, part=part))
+        return Result(self.name, self._stages, self._keeper, partial(training.built, self.build, epochs=1, part=part))
 
     def run(self, trials: int = 60, epochs: int = 10, time: float | None = None) -> Result:
         """Do trials until the study has so many, those of earlier and of other processes included.
@@ -300,7 +300,8 @@ class Search(Constructed):
         self._stages = []
         for place, (trials, epochs) in enumerate(stages, 1):
             stage = self._stage(place, f"{self.name} stage {place}", space, epochs)
-            stage.start = None if start is None else start.trial
+            if start is not None:
+                stage.study.note_start(start.trial)
             self._stages.append(stage)
             finer = f"{self.name} stage {place + 1}" if place < len(stages) else None
             if not self._work.do(stage.study, trials, ends, start, partial(self._decides, finer)):

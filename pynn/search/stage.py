@@ -24,18 +24,17 @@ class Stage(Generic[Kind]):
     ----------
     words : list of str
         What became of the ranges after it.
-    start : int or None
-        The trial of the stage before whose weights trials began with.
     """
 
     def __init__(self, study: Kind) -> None:
         self.study, self.words = study, list[str]()
-        self.start: int | None = None
 
     def text(self, trials: Sequence[Trial]) -> str:
         """What it did, in words. trials: of this stage."""
         number = self.study.stage
         text = f"stage {number}: {several(len(trials), 'trial')} of {several(self.study.settings.epochs, 'epoch')}"
-        if self.start is not None:
-            text += f", {sum(one.went_on for one in trials)} of them on from the weights of trial {self.start}"
+        if starts := self.study.starts:
+            many = "trials" if len(starts) > 1 else "trial"
+            which = " and ".join(map(str, starts))
+            text += f", {sum(one.went_on for one in trials)} of them on from the weights of {many} {which}"
         return "; ".join([text, *self.words])

@@ -4,34 +4,32 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 import optuna
 from optuna.exceptions import UpdateFinishedTrialError
 from optuna.pruners import BasePruner, NopPruner
-from optuna.samplers import BaseSampler, GridSampler
+from optuna.samplers import BaseSampler
 from optuna.storages import BaseStorage
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import TrialState
 
 from ..monitor import grows
 from . import samplers
 from .samplers import GRID
-from .space import Choice
-from .space.ranges import Range
+from .sampling import Sampling
 from .storage import code, journal, records
 from .storage.others import Others
 from .storage.points import FINENESS, Points
 from .storage.queue import Queue
 from .storage.records import STUDY
 from .storage.settings import OtherSettings, Settings, differences
-from .storage.stored import Stored
+from .storage.stored import STARTS, Stored
 from .trials.middles import Middles
 from .trials.trial import Outcome
 from .trials.watching import FAILED, FINISHED, PRUNED, Report
 
 STATES = {FINISHED: TrialState.COMPLETE, FAILED: TrialState.FAIL}  # the others are pruned, for Optuna
-EXHAUSTED = "pynn_exhausted"  # name of the attribute with the sampler that has nothing left to try
 CODE = "pynn_build"  # name of the attribute with the fingerprint of build
 KNOWN = "pynn_failed"  # name of the attribute with the place of an error that the user has seen
 SURPLUS = "another process did the last point of the grid"
@@ -70,7 +68,7 @@ class Study(Stored):
         largest = grows("Search", settings.metric, settings.mode)
         study = journal.study(storage, name, largest, samplers.pruner(pruner, settings.epochs))
         super().__init__(study, storage, settings, largest, stage)
-        self._sampler = sampler
+        self._sampler, self._sampling = sampler, Sampling(study, storage, self._id, sampler)
         self._expect_same()
         self.middles = Middles(settings.metric, settings.mode, settings.epochs)
         self.best: tuple[float, int] | None = None  # score and number
@@ -80,7 +78,6 @@ class Study(Stored):
         self.others = Others(storage, self._id)
         self.queue = Queue(storage, self._id, self.others)
         self._points: Points | None = None  # of a grid
-        self._exhausted = False  # the sampler of Optuna has nothing left to try
         self._known: str | None = None  # the place of an error with which an earlier run ended
 
     def _expect_same(self) -> None:
@@ -115,9 +112,15 @@ class Study(Stored):
         for one in frozen:
             if one.state.is_finished():
                 self._count(one.number, records.unpacked(one.user_attrs))
-        self._exhausted, self._known = self._was_exhausted(), self.optuna.user_attrs.get(KNOWN)
+        self._sampling.begin()
+        self._known = self.optuna.user_attrs.get(KNOWN)
         if self._sampler == GRID:
             self._points = Points(self._storage, self._id, self.settings.space, trials, frozen)
+
+    def note_start(self, number: int) -> None:
+        """Remember that trials begin with the weights of this trial of the stage before."""
+        if number not in (before := self.starts):
+            self.optuna.set_user_attr(STARTS, [*before, number])
 
     def close(self) -> None:
         """End the run."""
@@ -176,7 +179,7 @@ class Study(Stored):
         if (key := self.queue.next()) is not None:
             return key
         if self._points is None:
-            done = self._exhausted or self.total >= trials or self._has(trials)
+            done = self._sampling.exhausted or self.total >= trials or self._has(trials)
             return None if done else self.queue.new({})
         self._points.look()
         self.total = max(self.total, self._points.seen)
@@ -203,9 +206,10 @@ class Study(Stored):
             self.optuna.sampler = samplers.sampler(self._sampler, self.settings.seed, self.name, number)
             self.queue.sign(key, number)
             if self._points is None or self._points.give(key, number):
-                with self._stoppable():
+                with self._sampling.stoppable():
                     trial = optuna.Trial(self.optuna, key)
-                    return Asked(number, self._suggested(trial), trial, self.files(number))
+                    params = self._sampling.suggested(self.settings.space, trial)
+                    return Asked(number, params, trial, self.files(number))
             self._write(key, Outcome(PRUNED, SURPLUS))
             self._storage.set_trial_state_values(key, TrialState.PRUNED)
         except BaseException:
@@ -213,48 +217,6 @@ class Study(Stored):
             raise
         self.others.claim.numbers.discard(number)
         return None
-
-    @contextmanager
-    def _stoppable(self) -> Iterator[None]:
-        """Let samplers stop the study, as in Optuna's own loop; outside of it `optuna.Study.stop` is an error."""
-        attributes = vars(self.optuna)
-        attributes["stop"] = self._stop
-        try:
-            yield
-        finally:
-            del attributes["stop"]
-
-    def _stop(self) -> None:
-        self._exhausted = True
-        self.optuna.set_user_attr(EXHAUSTED, type(self._sampler).__name__)
-
-    def _was_exhausted(self) -> bool:
-        """Whether the sampler of Optuna has nothing left to try, as it has said in this run or an earlier one."""
-        if isinstance(self._sampler, GridSampler):
-            return self._sampler.is_exhausted(self.optuna)
-        return self.optuna.user_attrs.get(EXHAUSTED) == type(self._sampler).__name__
-
-    def _suggested(self, trial: optuna.Trial) -> dict[str, Any]:
-        """The parameters of a trial, also if its process was killed when only some were chosen."""
-        drawn = self._drawn(trial)
-
-        def choose(unique: str, _: str, part: Range | Choice) -> Any:
-            if unique in drawn:  # again, so that those after it become what they would have been
-                self.optuna.sampler.sample_independent(self.optuna, self._frozen(trial), unique, drawn[unique])
-            return part.suggest(trial, unique)
-
-        return self.settings.space.walk(choose)
-
-    def _drawn(self, trial: optuna.Trial) -> dict[str, Any]:
-        """The distributions of what a named sampler has drawn alone for this trial in a process that was killed."""
-        there = {name: one for name, one in trial.distributions.items() if not one.single()}
-        if not there or not isinstance(self._sampler, str):
-            return {}
-        given = self._frozen(trial).system_attrs.get("fixed_params", {})
-        return {name: one for name, one in there.items() if name not in given and name not in trial.relative_params}
-
-    def _frozen(self, trial: optuna.Trial) -> FrozenTrial:
-        return self._storage.get_trial(self._storage.get_trial_id_from_study_id_trial_number(self._id, trial.number))
 
     def report(self, asked: Asked) -> Report | None:
         """The function that tells Optuna's pruner of each epoch; None if there is no pruner."""
@@ -308,7 +270,7 @@ class Study(Stored):
     def _end(self, number: int, key: int, state: TrialState, score: float | None, scores: Mapping[int, float]) -> None:
         """As Optuna's `tell`, which also tells the sampler, and reads the trial three times to do so."""
         if self._sampler not in samplers.FORGETFUL:
-            with self._stoppable():
+            with self._sampling.stoppable():
                 self.optuna.tell(number, score if state == TrialState.COMPLETE else None, state)
             return
         values = None

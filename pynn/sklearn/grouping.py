@@ -85,9 +85,9 @@ def grouped(x: Array, y: Array, classes: bool) -> Groups:
 def _fingerprints(x: Array, y: Array) -> Array:
     """A number of 64 bits for each row; equal rows have equal ones."""
     prints = np.zeros(len(x), np.uint64)
-    targets = np.asarray(y, np.float64).reshape(len(x), -1) + 0.0
+    targets = equal_rows.same_bits(np.asarray(y, np.float64).reshape(len(x), -1))
     for column in range(x.shape[1]):
-        equal_rows.mix(prints, (x[:, column] + np.float32(0)).view(np.uint32).astype(np.uint64))
+        equal_rows.mix(prints, equal_rows.same_bits(x[:, column]).view(np.uint32).astype(np.uint64))
     for column in range(targets.shape[1]):
         equal_rows.mix(prints, np.ascontiguousarray(targets[:, column]).view(np.uint64))
     return prints

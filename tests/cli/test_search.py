@@ -477,3 +477,8 @@ def test_the_space_in_the_help_is_one() -> None:
     space = Space.of("space.toml")
     parameters.check(space, parameters.IMAGES, "the help")
     assert len(space.parts) == 5
+
+
+def test_large_numbers_of_a_space_are_told_apart() -> None:
+    space = Space({"seed": {"integer": [1_000_000, 1_000_400]}, "rate": {"log_uniform": [1e-5, 0.1]}})
+    assert showing.space(space).splitlines() == ["seed  1000000 .. 1000400", "rate  1e-05 .. 0.1        log scale"]

@@ -18,7 +18,9 @@ import search_pages
 from search_pages import HOSTILE, result
 
 from pynn.diagnostics import report
-from pynn.search import Search, load
+from pynn.diagnostics.report import words
+from pynn.diagnostics.report.search.axes import Axis
+from pynn.search import Search, integer, load
 
 VOID = {"meta", "link", "br", "img", "rect", "path"}
 OPTIONAL = {"td"}  # which a browser closes itself
@@ -237,3 +239,10 @@ def test_real_stages(points: Any, tmp_path: Path) -> None:
     text = Text((tmp_path / "page.html").read_text("utf-8")).text
     assert "Stage 1: 12 trials of 2 epochs; " in text
     assert "cannot be drawn" not in text
+
+
+def test_large_numbers_of_a_range_are_told_apart() -> None:
+    assert words.ends(1_000_000, 1_000_400) == ("1,000,000", "1,000,400")
+    assert words.ends(1e-5, 0.1) == ("1e-5", "0.1")
+    assert words.ends(1000000.0, 1000400.0) == ("1e6", "1.0004e6")
+    assert [text for _, text in Axis([integer(1_000_000, 1_000_400)]).ends()] == ["1000000", "1000200", "1000400"]

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -56,7 +57,7 @@ def test_a_run_that_beats_is_heard_and_one_that_falls_silent_is_gone(
     def look(seconds: float, beat: str = "", runs: tuple[str, ...] = ()) -> tuple[bool, bool]:
         now[0] += seconds
         if beat:
-            ours._storage.set_study_user_attr(0, f"{NAME}theirs", beat)
+            ours._storage.set_study_user_attr(0, f"{NAME}1", f"theirs {beat}")
         ours.look(runs)
         return ours.heard("theirs"), ours.gone("theirs")
 
@@ -90,8 +91,45 @@ def test_a_run_beats_as_long_as_it_lasts(tmp_path: Path, monkeypatch: pytest.Mon
     last = storage.get_study_user_attrs(0)
     time.sleep(0.2)
     assert storage.get_study_user_attrs(0) == last
-    assert set(last) == {f"{NAME}ours"}
+    assert last == {f"{NAME}1": ""}
+    assert not other.gone("ours")
+    other.stop()
     assert not [one for one in threading.enumerate() if one.name == "pynn-search-beats"]
+
+
+def test_runs_do_not_leave_ever_more_attributes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each takes the first that is free: of runs that ended, and of those that were killed long ago."""
+    monkeypatch.setattr(beats, "BEAT", 0.02)
+    storage = new(tmp_path / "study.log")
+    storage.set_study_user_attr(0, f"{NAME}1", f"killed {beats._now() - timedelta(hours=2)}")
+    storage.set_study_user_attr(0, f"{NAME}2", f"alive {beats._now()}")
+    for place in range(3):
+        ours = Beats(storage, 0, f"ours-{place}")
+        ours.start()
+        until(lambda run=ours._run: run in beats.read(storage.get_study_user_attrs(0)))
+        ours.stop()
+        found = storage.get_study_user_attrs(0)
+        assert set(found) == {f"{NAME}1", f"{NAME}2"}
+        assert found[f"{NAME}1"] == ""
+
+
+def test_two_runs_that_take_the_same_attribute_part_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(beats, "BEAT", 0.02)
+    storage = new(tmp_path / "study.log")
+    ours = Beats(storage, 0, "ours")
+    ours.start()
+    until(lambda: "ours" in beats.read(storage.get_study_user_attrs(0)))
+    storage.set_study_user_attr(0, f"{NAME}1", f"theirs {beats._now()}")
+    until(lambda: "ours" in beats.read(storage.get_study_user_attrs(0)))
+    ours.stop()
+    assert set(beats.read(storage.get_study_user_attrs(0))) == {"theirs"}
+
+
+def until(holds: Any) -> None:
+    limit = time.monotonic() + 30
+    while not holds():
+        assert time.monotonic() < limit
+        time.sleep(0.01)
 
 
 def test_a_storage_that_fails_for_a_while_ends_no_beats(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -157,7 +195,7 @@ def test_a_trial_of_a_run_that_is_heard_of_is_left_to_it(
 ) -> None:
     monkeypatch.setattr(work, "LOOK", 0.1)
     storage = held_elsewhere(tmp_path / "study.log", points)._storage
-    beat = threading.Timer(0.5, storage.set_study_user_attr, [0, f"{NAME}theirs", "2026-01-01 12:00:00"])
+    beat = threading.Timer(0.5, storage.set_study_user_attr, [0, f"{NAME}1", "theirs 2026-01-01 12:00:00"])
     beat.start()
     result = search_cases.search(*points, storage=tmp_path / "study.log").run(trials=3, epochs=2)
     beat.join()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from pynn.saving import filelocks
 from pynn.search import Search, choice, load, log_uniform, uniform
 from pynn.search.loading import grouped
 from pynn.search.storage import records
+from pynn.search.storage.stored import STARTS
 from pynn.search.trials.trial import Outcome
 
 Points = tuple[np.ndarray, np.ndarray]
@@ -51,6 +53,60 @@ def test_the_result_of_stages_is_read_as_it_was(points: Points, tmp_path: Path) 
     assert found.importance() == pytest.approx(result.importance())
     assert (found.best_model.predict_proba(points[0]) == result.best_model.predict_proba(points[0])).all()
     assert contents(tmp_path) == before
+
+
+@pytest.mark.filterwarnings("ignore:Some regimes for parameter")
+def test_values_have_the_types_of_the_run(points: Points, tmp_path: Path) -> None:
+    """Also nested ones, and those that bring parameters; `build` is given the same."""
+    given = []
+
+    def made(params: dict[str, Any]) -> Any:
+        given.append(params)
+        return build({"learning_rate": 0.01})
+
+    space = {
+        "units": choice([[4], [4, [4, 2]]]),
+        "kernel": choice({(3, 3): {"padding": uniform(0, 1)}, (5,): {}, "none": {}}),
+    }
+    path = tmp_path / "study.log"
+    result = Search(made, space, *points, storage=path, progress=False, seed=2).run(trials=9, epochs=1)
+    found = load(path)
+    assert [one.params for one in found.trials] == [one.params for one in result.trials]
+    assert all(one.params in given for one in found.trials)
+    assert {one.params["units"] for one in found.trials} == {(4,), (4, (4, 2))}
+    assert {one.params["kernel"] for one in found.trials} == {(3, 3), (5,), "none"}
+    assert repr(found.spaces) == repr(result.spaces)
+    found.report(tmp_path / "page.html")
+    page = (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert re.findall(r"[^<>]*cannot be drawn[^<>]*", page) == []
+
+
+def test_a_search_of_one_stage_has_its_name(points: Points, tmp_path: Path) -> None:
+    storage = tmp_path / "study.log"
+    job = search(*points, storage=storage, name="a")
+    assert job.coarse_to_fine([(9, 1)]).name == "a"
+    assert load(storage).name == "a"
+    assert job.run(trials=2, epochs=1).name == "a"
+    assert {load(storage, name).name for name in ("a", "a stage 1")} == {"a"}
+
+
+def test_the_trial_that_others_went_on_from_is_remembered(points: Points, tmp_path: Path) -> None:
+    """Also if another process adds a better one to its stage later, and further trials begin with that."""
+    storage = tmp_path / "study.log"
+    result = search(*points, storage=storage).coarse_to_fine([(8, 2), (2, 1)], go_on=True)
+    first = next(one for one in result.ranked if one.stage == 1).number
+    study, largest = result.studies[0], result.mode == "max"
+    values = {"ended": "finished", "score": 2.0 if largest else -1.0, "folds": [2.0], "best_epochs": [1]}
+    attributes = {"pynn": json.dumps(values)}
+    last = study.trials[0]
+    study.add_trial(optuna.trial.create_trial(
+        params=last.params, distributions=last.distributions, value=values["score"], user_attrs=attributes,
+    ))  # fmt: skip
+    found = load(storage)
+    assert found.best_trial.number == 8
+    assert f"on from the weights of trial {first}" in found.stages[1]
+    found.studies[1].set_user_attr(STARTS, [first, 8])
+    assert f"on from the weights of trials {first} and 8" in load(storage).stages[1]
 
 
 def test_a_database_by_its_url(points: Points, tmp_path: Path) -> None:

@@ -52,6 +52,36 @@ def test_a_range_is_narrowed_on_its_own_scale() -> None:
     assert (low, high) == (3, 7)
 
 
+def some_range(rng: np.random.Generator) -> Range:
+    """Of any kind, place and width."""
+    width, kind = 10.0 ** rng.uniform(-14, 3), int(rng.integers(4))
+    if kind == 0:
+        low = int(rng.integers(-20, 10**9))
+        return integer(low, low + int(rng.integers(1, 3000)))
+    if kind == 1:
+        low = int(rng.integers(1, 10 ** int(rng.integers(1, 10))))
+        return integer(low, low + int(rng.integers(1, 3000)), log=True)
+    low = 10.0 ** rng.uniform(-300, 9)
+    if kind == 2:
+        return log_uniform(low, low * (1 + width))
+    start = float(rng.choice([-low, 0, low]))
+    return uniform(start, start + max(abs(start), 1e-9) * width)
+
+
+def test_all_of_the_best_lie_within_the_narrowed_range(rng: np.random.Generator) -> None:
+    for _ in range(400):
+        space = Space({"a": some_range(rng)})
+        focus, spread = rng.random(), 10.0 ** rng.uniform(-4, 0)
+        positions = np.clip(focus + spread * (rng.random(int(rng.integers(LEAST, 1500))) - 0.5), 0, 1)
+        part = space.parts["a"]
+        assert isinstance(part, Range)
+        tried = of(*(min(max(part.at(float(position)), part.low), part.high) for position in positions))
+        low, high = ends(narrowing.narrowed(space, tried, tried)[0])
+        values = [one["a"] for one in best_of(tried)]
+        assert low <= min(values), (part, low, min(values))
+        assert max(values) <= high, (part, high, max(values))
+
+
 def test_no_range_becomes_narrower_than_a_tenth() -> None:
     low, high = ends(narrowed(Space({"a": uniform(0, 10)}), of(5, 5, 5))[0])
     assert (low, high) == (4.5, 5.5)

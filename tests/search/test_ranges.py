@@ -42,6 +42,10 @@ def test_points_are_equally_far_on_the_scale() -> None:
         (uniform(0, 0.5), "uniform(0, 0.5)"),
         (log_uniform(1e-5, 0.1, within=(1e-6, 1)), "log_uniform(1e-05, 0.1, within=(1e-06, 1))"),
         (integer(16, 512, log=True), "integer(16, 512, log=True)"),
+        (integer(1_000_000, 1_000_400), "integer(1000000, 1000400)"),
+        (integer(2**53, 2**53 + 20), "integer(9007199254740992, 9007199254741012)"),
+        (uniform(1234567, 1234999), "uniform(1234567, 1234999)"),
+        (log_uniform(0.12345678, 0.12345679), "log_uniform(0.12345678, 0.12345679)"),
     ],
 )
 def test_repr(made: Range, text: str) -> None:
@@ -94,13 +98,15 @@ def test_limits(made: Range, least: float, most: float) -> None:
 
 
 def test_a_range_between_other_ends_stays_within_the_limits() -> None:
-    assert uniform(0, 0.5).between(-0.2, 0.612345) == uniform(0, 0.612)
+    assert uniform(0, 0.5).between(-0.2, 0.612345) == uniform(0, 0.613)
     assert uniform(0.5, 0.99).between(0.8, 1.3) == uniform(0.8, 0.995)
-    assert uniform(1000, 1010).between(1003.1234, 1005.4321) == uniform(1003.12, 1005.43)
+    assert uniform(1000, 1010).between(1003.1234, 1005.4321) == uniform(1003.12, 1005.44)
     assert integer(2, 8).between(0.3, 9.1) == integer(1, 10)
     assert integer(2, 8).between(4.2, 4.6) == integer(4, 5)
     assert integer(2, 8).between(4, 4) == integer(4, 5)
-    assert log_uniform(1e-3, 1).between(1e-4, 0.123456) == log_uniform(1e-4, 0.123)
+    assert log_uniform(1e-3, 1).between(1e-4, 0.123456) == log_uniform(1e-4, 0.124)
+    assert log_uniform(0.01, 0.0101).between(0.01001234, 0.01005678) == log_uniform(0.0100123, 0.0100568)
+    assert uniform(0, 1).between(0.1 + 0.2, 0.7 + 0.1) == uniform(0.3, 0.8)  # not 0.30000000000000004
 
 
 @pytest.mark.parametrize(

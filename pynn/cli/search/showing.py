@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ...messages.numbers import told_apart
 from ...messages.terminal import printable
 from .. import messages
 
@@ -25,7 +26,7 @@ def _rows(found: Any, indent: str) -> list[tuple[str, str, str]]:
     for name, part in found.parts.items():
         shown = f"{indent}{printable(name, 60)}"
         if not hasattr(part, "options"):
-            rows.append((shown, f"{part.low:g} .. {part.high:g}", "log scale" if part.log else ""))
+            rows.append((shown, " .. ".join(told_apart((part.low, part.high))), "log scale" if part.log else ""))
             continue
         rows.append((shown, ", ".join(value(one) for one, _ in part.options), ""))
         for one, inner in part.options:

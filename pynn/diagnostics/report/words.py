@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from ...messages.counting import several as several
+from ...messages.numbers import told_apart
 from ...messages.terminal import printable
 
 
@@ -36,8 +37,28 @@ def number(value: Any, digits: int = 4) -> str:
 def tick(value: float) -> str:
     """A number at an axis: as short as it can be."""
     if value and not 1e-3 <= abs(value) < 1e6:
-        return f"{value:.3g}".replace("e-0", "e-").replace("e+0", "e")
+        return _short(f"{value:.3g}")
     return f"{value:,.6g}" if abs(value) < 1000 else f"{value:,.0f}"
+
+
+def _short(text: str) -> str:
+    return text.replace("e-0", "e-").replace("e+0", "e")
+
+
+def ticks(values: Sequence[float]) -> list[str]:
+    """Numbers along an axis: as short as they can be, and not alike."""
+    texts = [tick(value) for value in values]
+    if len(set(texts)) == len(set(values)):
+        return texts
+    return [_short(text) for text in told_apart(values, 3)]
+
+
+def ends(low: float, high: float) -> tuple[str, str]:
+    """Both ends of a range; integers in full."""
+    if isinstance(low, int) and isinstance(high, int):
+        return f"{low:,}", f"{high:,}"
+    first, last = ticks((low, high))
+    return first, last
 
 
 def seconds(value: float) -> str:

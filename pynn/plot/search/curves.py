@@ -12,9 +12,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import FigureBase
 
 from ... import checks
+from ...searched import is_wide, score
 from ...typing import Array
 from ..figures import TITLE, Into, Panels, as_panels, dress, given, log_scale, new_figure
-from .scales import counted, is_wide, score, short, spaces, spoken, written
+from .scales import counted, expect_result, short, spoken, written
 
 COLUMNS, FEWEST = 5, 3
 HEIGHT, LINE = 1.75, 0.15  # inches of a panel, and of each line below it
@@ -68,7 +69,7 @@ def trials(result: Any, ax: Into = None, *, limit: int = 10) -> Panels:
 
 def ranked(result: Any, limit: int) -> list[Any]:
     """The best trials."""
-    spaces(result)
+    expect_result(result)
     if not result.ranked:
         raise ValueError("no trial of the search has finished, so there are no curves to draw")
     return list(result.ranked[:limit])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -14,9 +13,11 @@ from matplotlib.figure import FigureBase
 from matplotlib.patheffects import withStroke
 from matplotlib.ticker import LogLocator, MaxNLocator
 
+from ... import searched
+from ...searched import MOST, is_wide, score
 from ...typing import Array
 from ..figures import TITLE, WIDTH, Into, one
-from .scales import Scale, counted, is_wide, scales, score, spoken, written
+from .scales import Scale, counted, scales, spoken, written
 
 HEIGHT = 3.9  # inches
 ABSENT = -0.14  # where a trial without the parameter crosses its axis
@@ -24,7 +25,6 @@ PALEST = 0.92  # of the scale of colours, on which the best is darkest
 SMALL = 8  # points
 LETTER = 0.085  # inches of a letter of a name
 DENSE = 100  # trials, from which on lines are thinner
-MOST = 3000  # lines
 
 
 def parallel_coordinates(result: Any, ax: Into = None) -> Axes:
@@ -80,7 +80,8 @@ def draw_into(figure: FigureBase, result: Any) -> None:
 
 
 def _draw(axes: Axes, result: Any, found: Mapping[str, Scale]) -> None:
-    ordered, absent = _ordered(result), _absent(result, found)
+    ordered = [one for one in searched.ordered(result) if one.params]
+    absent = _absent(result, found)
     ends, marks = _scores(result, ordered)
     lines = [_line(trial, found, end) for trial, end in zip(ordered, ends, strict=True)]
     known = [place for place, end in enumerate(ends) if end != ABSENT]
@@ -99,15 +100,6 @@ def _draw(axes: Axes, result: Any, found: Mapping[str, Scale]) -> None:
         _axis(axes, place, scale.marks(_letters(len(found))), absent[place])
     _axis(axes, len(found), marks, absent[-1], right=True)
     _dress(axes, [*found, result.metric], any(absent))
-
-
-def _ordered(result: Any) -> list[Any]:
-    """The trials, the best first: those that finished, then those that ended early, then the others."""
-    sign = -1 if result.mode == "max" else 1
-    finished = set(result.ranked)
-    others = [trial for trial in result.trials if trial not in finished and trial.params]
-    others.sort(key=lambda trial: sign * score(trial) if math.isfinite(score(trial)) else math.inf)
-    return [*result.ranked, *others][:MOST]
 
 
 def _absent(result: Any, found: Mapping[str, Scale]) -> list[bool]:

@@ -13,8 +13,10 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 from matplotlib.transforms import ScaledTranslation
 
+from ...messages.numbers import told_apart
+from ...searched import EARLY, FINISHED, LESS, LOST, UNFINISHED, is_wide, score
 from ..figures import COLOURS, TITLE, Into, Panels, as_panels, dress, log_scale, panels
-from .scales import EARLY, Scale, chosen, counted, is_wide, scales, score, spoken, written
+from .scales import Scale, chosen, counted, scales, spoken, written
 
 COLUMNS = 3
 HEIGHT = 2.7  # inches of a panel
@@ -22,9 +24,6 @@ STAGES = ("#0072B2", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")  # C
 WARNING = COLOURS[1]
 MARKERS = "os^Dv*"
 SMALL = 9  # points
-JITTER, LESS = 0.5, 0.2  # of the places of a choice's values, and of integers
-FEW = 10  # integers
-GOLDEN = (math.sqrt(5) - 1) / 2
 BAR = 6.0  # points, for the bar of each stage
 
 
@@ -112,10 +111,10 @@ def _draw(axes: Axes, result: Any, name: str, scale: Scale) -> None:
     for stage in range(1, len(result.spaces) + 1):
         own = [one for one in result.trials if one.stage == stage and name in one.params]
         colour, marker = STAGES[(stage - 1) % len(STAGES)], MARKERS[(stage - 1) % len(MARKERS)]
-        finished = [one for one in own if one.ended == "finished"]
+        finished = [one for one in own if one.ended == FINISHED]
         early = [one for one in own if one.ended in EARLY and math.isfinite(score(one))]
         seen = {*finished, *early}
-        lost = [one for one in own if one not in seen and one.ended != "unfinished"]
+        lost = [one for one in own if one not in seen and one.ended != UNFINISHED]
         pale = 0.75 if len(own) <= 200 else 0.4
         for drawn, filled in ((early, False), (finished, True)):
             axes.scatter(
@@ -143,15 +142,8 @@ def _draw(axes: Axes, result: Any, name: str, scale: Scale) -> None:
 
 
 def _place(trial: Any, name: str, scale: Scale) -> float:
-    """Where a trial is drawn; those of the same value, of which there are few, stand side by side."""
-    width = JITTER if scale.named else LESS if _is_short(scale) else 0.0
-    beside: float = width * ((trial.number * GOLDEN) % 1 - 0.5)
-    return scale.place(trial.params[name]) + beside
-
-
-def _is_short(scale: Scale) -> bool:
-    """Whether there are so few integers that many trials have the same."""
-    return scale.whole and not scale.log and scale.high - scale.low < FEW
+    """Where a trial is drawn."""
+    return scale.place(trial.params[name]) + scale.beside(trial.number)
 
 
 def _scale(axes: Axes, scale: Scale) -> None:
@@ -174,9 +166,9 @@ def _scale(axes: Axes, scale: Scale) -> None:
         axes.set_xlim(scale.low / factor, scale.high * factor)
         axes.set_xlabel("log scale", fontsize=SMALL, color="0.35")
         return
-    long = max(len(f"{end:g}") for end in (scale.low, scale.high)) > 4
+    long = max(map(len, told_apart((scale.low, scale.high)))) > 4
     axes.xaxis.set_major_locator(MaxNLocator(3 if long else 5, integer=scale.whole))
-    pad = max(0.04 * (scale.high - scale.low), LESS if _is_short(scale) else 0)
+    pad = max(0.04 * (scale.high - scale.low), LESS if scale.few else 0)
     axes.set_xlim(scale.low - pad, scale.high + pad)
 
 
@@ -242,11 +234,11 @@ def _name(figure: FigureBase, result: Any) -> None:
         for stage in range(len(result.spaces)):
             marker, colour = MARKERS[stage % len(MARKERS)], STAGES[stage % len(STAGES)]
             handles.append(_handle(f"stage {stage + 1}, range above", marker, colour, markersize=5))
-    elif "finished" in ended:
+    elif FINISHED in ended:
         handles.append(_handle("finished", "o", STAGES[0], markersize=5))
     if ended & set(EARLY):
         handles.append(_handle("stopped or pruned", "o", "0.35", markersize=5, markerfacecolor="none"))
-    if ended & {"diverged", "failed"}:
+    if ended & LOST:
         handles.append(_handle("diverged or failed", "x", "0.45", markersize=5))
     if result.ranked:
         handles.append(_handle("the best", "*", "black", markersize=10))

@@ -48,7 +48,7 @@ class Cluster:
     spare = 1  # a task at hand for the worker that is ready next
 
     def __init__(self, build: Callable[..., Any], data: Data, jobs: Any) -> None:
-        self._cargo, self._given = Cargo(link.pickled(build), data), jobs
+        self._cargo, self._jobs = Cargo(link.pickled(build), data), jobs
         self._link: Link | None = None
         self._seats: dict[str, Seat] = {}  # by address
         self._refused: dict[str, str] = {}  # workers that can do no trials, and why
@@ -68,7 +68,7 @@ class Cluster:
         """Take a task."""
         self._tasks.add(Given(task, report))
         if self._link is None:
-            self._link, self._seen = Link(self._given), time.monotonic()
+            self._link, self._seen = Link(self._jobs), time.monotonic()
             self._look(self._link)
         self._hand_out(self._link)
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from typing import TYPE_CHECKING, Any
 
 from ... import checks
 from ...checks import ANY, POSITIVE, is_integer, is_number
+from ...messages.numbers import told_apart
 from ...messages.terminal import brief
 from ...signatures import answering
 
@@ -44,7 +46,7 @@ class Range:
     def __repr__(self) -> str:
         log = ", log=True" if self.whole and self.log else ""
         within = "" if self.within is None else f", within={self.within}"
-        return f"{self.kind}({self.low:g}, {self.high:g}{log}{within})"
+        return f"{self.kind}({', '.join(told_apart((self.low, self.high)))}{log}{within})"
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Range) and vars(self) == vars(other)
@@ -65,10 +67,8 @@ class Range:
 
     def position(self, value: float) -> float:
         """Where a number lies on the scale: 0 at low, 1 at high."""
-        if self.low == self.high:
-            return 0.5
         low, high, place = (math.log(one) if self.log else one for one in (self.low, self.high, value))
-        return (place - low) / (high - low)
+        return 0.5 if low == high else (place - low) / (high - low)  # logarithms of neighbours may be the same
 
     def at_exactly(self, position: float) -> float:
         """The number at a position, which may lie outside 0..1; also of integers it may be a fraction."""
@@ -107,15 +107,21 @@ class Range:
         return -math.inf if self.low < 0 else self.low / 2, (1 + self.high) / 2 if share else math.inf
 
     def between(self, low: float, high: float) -> Range:
-        """The same kind of range with other ends, rounded to three digits (of its width) and kept within the limits."""
+        """The same kind of range with other ends, of few digits: all between them stays in it, as far as limits allow.
+
+        Ends are rounded outwards to three digits of its width, or of themselves if its scale is logarithmic and wide.
+        """
         least, most = self.limits
         inside = low >= self.low, high <= self.high  # then rounding must not take them out
         if self.whole:
             low, high = math.floor(round(low, 6)), math.ceil(round(high, 6))
             high = max(high, low + 1)
-        else:
-            digits = None if self.log or not low < high else 2 - math.floor(math.log10(high - low))
-            low, high = (end if end in (self.low, self.high) else _rounded(end, digits) for end in (low, high))
+        elif low < high and (low > 0 or not self.log):
+            width = min(math.log(high / low), 1.0) if self.log else high - low
+            low, high = (
+                end if end in (self.low, self.high) else _rounded(end, width * end if self.log else width, direction)
+                for end, direction in ((low, ROUND_FLOOR), (high, ROUND_CEILING))
+            )
         least, most = self.low if inside[0] else least, self.high if inside[1] else most
         low, high = max(low, least), min(high, most)
         if not low < high or (self.log and low <= 0):
@@ -224,9 +230,13 @@ def integer(low: int, high: int, *, log: bool = False, within: Sequence[float] |
     return Range(int(low), int(high), log, True, _limits("integer", low, high, within))
 
 
-def _rounded(end: float, digits: int | None) -> float:
-    """The number with so many decimals; by default with three digits that count."""
-    return float(f"{end:.3g}") if digits is None else round(end, digits)
+def _rounded(end: float, width: float, direction: str) -> float:
+    """The number with three digits of the width, which is not 0. direction: of `decimal`."""
+    if not width:  # smaller than any number
+        return end
+    decimals = 2 - math.floor(math.log10(width))
+    exact = Decimal(repr(round(end, decimals + 6)))  # 0.30000000000000004 shall not become 0.31
+    return float(exact.quantize(Decimal(1).scaleb(-decimals), direction))
 
 
 MAKERS: dict[str, Callable[..., Range]] = {"uniform": uniform, "log_uniform": log_uniform, "integer": integer}
@@ -246,6 +256,7 @@ def _limits(kind: str, low: float, high: float, within: Any) -> tuple[float, flo
         return None
     two = isinstance(within, (tuple, list)) and len(within) == 2 and all(map(is_number, within))
     if not two or not within[0] <= low < high <= within[1]:
-        raise ValueError(f"{kind}: within is {brief(within)}, expected two numbers around {low:g} and {high:g}")
+        ends = " and ".join(told_apart((low, high)))
+        raise ValueError(f"{kind}: within is {brief(within)}, expected two numbers around {ends}")
     least, most = (one.item() if hasattr(one, "item") else one for one in within)  # a storage takes none of NumPy's
     return least, most

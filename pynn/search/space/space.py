@@ -233,8 +233,10 @@ def choice(options: Sequence[Any] | Mapping[Any, Mapping[str, Any] | None]) -> C
     Parameters
     ----------
     options : list or dict
-        The values: numbers, text, True, False, None, and tuples of these; numbers of NumPy become Python's. The keys of
-        a dict are the values, and what each key holds are the parameters that exist only where it is chosen.
+        The values: numbers, text, True, False, None, and tuples of these. Lists become tuples, within others too, and
+        numbers of NumPy become Python's: so `build` and results have the same values as a storage. The keys of a dict
+        are the values, and what each key holds are the parameters that exist only where it is chosen. In a file such a
+        key of several values is text, "[100, 100]".
 
     Returns
     -------
@@ -257,7 +259,7 @@ def choice(options: Sequence[Any] | Mapping[Any, Mapping[str, Any] | None]) -> C
         raise TypeError(f"choice: options is {brief(options)}, expected a list of values, or a dict")
     if not options:
         raise ValueError("choice: options is empty, expected at least one value")
-    values = [_python(value) for value in options]
+    values = [_python(_of_key(value) if isinstance(options, Mapping) else value) for value in options]
     for place, value in enumerate(values):
         if not _is_plain(value):
             raise TypeError(
@@ -282,20 +284,28 @@ def _expect_labels(made: Choice) -> None:
 
 
 def _python(value: Any) -> Any:
-    """The value with Python's numbers in place of NumPy's."""
+    """The value with Python's numbers in place of NumPy's, and tuples in place of lists."""
     if isinstance(value, (tuple, list)):
-        return (list if isinstance(value, list) else tuple)(map(_python, value))
+        return tuple(map(_python, value))
     return value.item() if isinstance(value, np.generic) else value
 
 
 def _is_plain(value: object) -> bool:
-    if isinstance(value, (tuple, list)):
+    if isinstance(value, tuple):
         return all(map(_is_plain, value))
     return value is None or isinstance(value, (bool, str)) or is_number(value)
 
 
 def _label(value: Any) -> Any:
     """A value as Optuna's storages hold it: tuples as text."""
-    if isinstance(value, (tuple, list)):
-        return json.dumps(value)
-    return value
+    return json.dumps(value) if isinstance(value, tuple) else value
+
+
+def _of_key(key: Any) -> Any:
+    """The value of a key of a dict: the text of a tuple, as a file of TOML has it, becomes the tuple."""
+    if not isinstance(key, str) or not key.startswith("["):
+        return key
+    try:
+        return json.loads(key)
+    except ValueError:
+        return key

@@ -8,14 +8,43 @@ from __future__ import annotations
 import datetime
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
+from typing import Any
 
 from optuna.storages import BaseStorage, InMemoryStorage
 
 BEAT = 10.0  # seconds between two beats
 STALE = 120.0  # seconds of silence after which a run is taken for dead
-NAME = "pynn_beat_"  # of the study's attribute, followed by the run
+OLD = 3600.0  # seconds after which a beat is of a run that was killed; if it was not, it notices and beats elsewhere
+NAME = "pynn_beat_"  # of the study's attribute, followed by a number: a run that has ended leaves it to the next
+
+
+def read(attributes: Mapping[str, Any]) -> dict[str, str]:
+    """By run when it has beaten last, as its clock had it."""
+    texts = [str(text) for name, text in attributes.items() if name.startswith(NAME)]
+    return {run: beat for run, _, beat in (text.partition(" ") for text in texts) if beat}
+
+
+def _is_old(text: str) -> bool:
+    """Whether a run that has beaten so is gone."""
+    try:
+        beaten = datetime.datetime.fromisoformat(text.partition(" ")[2])
+        return (_now() - beaten).total_seconds() > OLD
+    except (ValueError, TypeError):
+        return True
+
+
+def _free(attributes: Mapping[str, Any]) -> str:
+    """The first attribute that no run uses."""
+    place = 1
+    while (text := attributes.get(f"{NAME}{place}")) and not _is_old(str(text)):
+        place += 1
+    return f"{NAME}{place}"
+
+
+def _now() -> datetime.datetime:
+    return datetime.datetime.now(datetime.timezone.utc)
 
 
 class Beats:
@@ -40,6 +69,7 @@ class Beats:
         self._looked = 0.0
         self._ended = threading.Event()
         self._thread: threading.Thread | None = None
+        self._name = ""  # of the attribute
 
     def start(self) -> None:
         """Begin to beat, in a thread: training may take long. A short run writes nothing."""
@@ -53,16 +83,28 @@ class Beats:
         """End."""
         thread, self._thread = self._thread, None
         self._ended.set()
-        if thread is not None:
-            thread.join(1.0)  # the storage may not answer
+        if thread is None:
+            return
+        thread.join(1.0)  # the storage may not answer
+        if self._name and not thread.is_alive():
+            with suppress(Exception):
+                if self._is_ours(self._storage.get_study_user_attrs(self._study)):
+                    self._storage.set_study_user_attr(self._study, self._name, "")
 
     def _beat(self) -> None:
         ended = self._ended
         while not ended.wait(BEAT):
             with suppress(Exception):  # a storage that is lost is noticed where trials are told
-                now = datetime.datetime.now(datetime.timezone.utc).isoformat(" ", "milliseconds")
-                self._storage.set_study_user_attr(self._study, f"{NAME}{self._run}", now)
+                found = self._storage.get_study_user_attrs(self._study)
+                if not self._is_ours(found):  # or another run took it at the same time
+                    self._name = _free(found)
+                beat = f"{self._run} {_now().isoformat(' ', 'milliseconds')}"
+                self._storage.set_study_user_attr(self._study, self._name, beat)
                 self.look(())
+
+    def _is_ours(self, attributes: Mapping[str, Any]) -> bool:
+        """Whether the last beat of its attribute is of this run."""
+        return str(attributes.get(self._name, "")).partition(" ")[0] == self._run
 
     # Others ---------------------------------------------------------------------------------------
 
@@ -72,17 +114,17 @@ class Beats:
             new = [one for one in runs if one not in self._silent]
             if not new and not self._silent:
                 return
-            found = self._storage.get_study_user_attrs(self._study)
+            found = read(self._storage.get_study_user_attrs(self._study))
             now = time.monotonic()
             passed, self._looked = now - self._looked, now
             for one in self._silent:
-                beat = str(found.get(f"{NAME}{one}", ""))
+                beat = found.get(one, self._last[one])
                 self._silent[one] += min(passed, 2 * BEAT)  # longer, and this process stood still itself
                 if beat != self._last[one]:
                     self._last[one], self._silent[one] = beat, 0.0
                     self._changed.add(one)
             for one in new:
-                self._last[one], self._silent[one] = str(found.get(f"{NAME}{one}", "")), 0.0
+                self._last[one], self._silent[one] = found.get(one, ""), 0.0
 
     def heard(self, run: str) -> bool:
         """Whether a run has beaten since it was looked for first, and not long ago."""

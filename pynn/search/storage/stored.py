@@ -15,6 +15,7 @@ from .claims import KEY
 from .records import Trial
 from .settings import Settings
 
+STARTS = "pynn_starts"  # name of the attribute with the trials of the stage before that this stage went on from
 LEFT = "left by a run that has ended; the next run takes it up"
 FOREIGN = "another program told Optuna of it"
 
@@ -81,9 +82,15 @@ class Stored:
             return LEFT
         text = f"{claims.shown(trial)} is at it"
         if lives is None:
-            beat = self._storage.get_study_user_attrs(self._id).get(f"{beats.NAME}{claims.run(trial)}")
+            beat = beats.read(self._storage.get_study_user_attrs(self._id)).get(claims.run(trial))
             text += f", last heard of at {printable(beat, 40)}" if beat else ", of which nothing was heard yet"
         return text
+
+    @property
+    def starts(self) -> list[int]:
+        """The trials of the stage before whose weights trials began with: several if its best was another in a run."""
+        found = self._storage.get_study_user_attrs(self._id).get(STARTS, [])
+        return [one for one in found if isinstance(one, int)] if isinstance(found, list) else []
 
     def tried(self) -> list[dict[str, Any]]:
         """The parameters of all trials that have ended, however they did."""

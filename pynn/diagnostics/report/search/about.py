@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
+from .... import searched
 from .. import words
 from . import reading
 
@@ -24,7 +25,7 @@ def endings(result: Any) -> str:
 def ending(result: Any) -> tuple[str, str]:
     """How the search stands, as a kind and a sentence in HTML."""
     trials = words.several(len(result.trials), "trial")
-    open_trials = any(one.ended == reading.UNFINISHED for one in result.trials)
+    open_trials = any(one.ended == searched.UNFINISHED for one in result.trials)
     told = f"{trials}{' so far' if open_trials else ''}: {endings(result)}."
     if not result.ranked:
         return ("running" if open_trials else "error"), f"No trial has finished. {told}"
@@ -143,7 +144,7 @@ def _part(part: Any) -> str:
     if hasattr(part, "options"):
         return ", ".join(reading.shown(value) for value, _ in part.options)
     log = " (log)" if part.log else ""
-    return f"{words.tick(part.low)} … {words.tick(part.high)}{log}"
+    return f"{' … '.join(words.ends(part.low, part.high))}{log}"
 
 
 def settings(result: Any) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from .... import searched
 from .. import document, words
 from ..document import guarded
 from . import about, panels, parallel, points, reading, table
@@ -27,7 +28,7 @@ def _title(result: Any) -> str:
 
 
 def _main(result: Any) -> str:
-    trials = reading.ordered(result)
+    trials = searched.ordered(result)
     kind, sentence = about.ending(result)
     sections = {
         "best": guarded(about.best, result),

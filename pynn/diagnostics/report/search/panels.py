@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from .... import searched
 from .. import scales, words
 from ..charts import Chart, Series
 from ..curves import HELD
@@ -25,7 +26,7 @@ def html(result: Any) -> str:
         return '<p class="hint">No trial has finished, so there are no curves to rank.</p>'
     longest = max(len(line.y) for lines in drawn for line in lines)
     x = Scale(1.0, float(longest)) if longest > 1 else Scale(0.5, 1.5)
-    y = scales.around(values, log=reading.wide(result, values))
+    y = scales.around(values, log=searched.is_wide(result, values))
     charts = [
         Chart(f"curve-{place}", _title(result, place, one), lines, "epoch", x=x, y=y, small=True, notes=_notes(one))
         for place, (one, lines) in enumerate(zip(best, drawn, strict=True), 1)

@@ -10,6 +10,7 @@ from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from .... import searched
 from .. import frame, words
 from ..frame import down, right
 from ..scales import Scale
@@ -24,7 +25,7 @@ MANY = 100  # trials without a score
 def html(result: Any, trials: Sequence[Any]) -> str:
     """The section."""
     found, scores = axes.of(result), reading.scale(result, trials)
-    begun = [(row, one) for row, one in enumerate(trials) if one.params and one.ended != reading.UNFINISHED]
+    begun = [(row, one) for row, one in enumerate(trials) if one.params and one.ended != searched.UNFINISHED]
     if not begun:
         return '<p class="hint">No trial has ended yet.</p>'
     lines = [(row, one, _line(one, found, scores)) for row, one in begun]
@@ -54,7 +55,7 @@ def _up(at: float) -> float:
 def _line(trial: Any, found: Mapping[str, Axis], scores: Scale) -> str:
     """The path of a trial."""
     places = [axis.at(trial.params[name]) if name in trial.params else math.nan for name, axis in found.items()]
-    places.append(float(scores.at([reading.score(trial)])[0]))
+    places.append(float(scores.at([searched.score(trial)])[0]))
     corners = [f"{right(_across(place, len(places)))} {down(_up(at))}" for place, at in enumerate(places)]
     return f'<path d="M{"L".join(corners)}"/>'
 
@@ -64,13 +65,13 @@ Line = tuple[int, Any, str]  # the row of the table, the trial and its path
 
 def _groups(lines: Sequence[Line]) -> str:
     """The paths, the best on top, in groups of the same strength."""
-    lost = sum(not math.isfinite(reading.score(one)) for _, one, _ in lines)
+    lost = sum(not math.isfinite(searched.score(one)) for _, one, _ in lines)
     parts, last = list[str](), ""
     for place, (_, one, path) in reversed(list(enumerate(lines))):
         group = f"rank{bisect_right(GROUPS, place)}"
-        if not math.isfinite(reading.score(one)):
+        if not math.isfinite(searched.score(one)):
             group = "unscored many" if lost > MANY else "unscored"
-        elif place == 0 and one.ended == reading.FINISHED:
+        elif place == 0 and one.ended == searched.FINISHED:
             group = "first"
         if group != last:
             parts.append(f'{"</g>" if last else ""}<g class="{group}">')
@@ -106,6 +107,6 @@ def _legend(result: Any, lines: Sequence[Line]) -> str:
     if result.ranked:
         keys.append(words.key("first", "the best"))
     keys.append(words.key("rank0", "others: the better, the stronger"))
-    if any(not math.isfinite(reading.score(one)) for _, one, _ in lines):
+    if any(not math.isfinite(searched.score(one)) for _, one, _ in lines):
         keys.append(words.key("unscored dashed", "without a score"))
     return f'<div class="legend">{"".join(keys)}</div>'

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from .... import searched
 from .. import frame, words
 from ..frame import SIZE
 from ..scales import Scale
@@ -39,13 +40,13 @@ class Points:
 
     def __init__(self, result: Any, trials: Sequence[Any], scores: Scale, name: str, axis: Axis, bars: float) -> None:
         self._result, self._scores, self._name, self._axis, self._bars = result, scores, name, axis, bars
-        self._rows = [row for row, one in enumerate(trials) if name in one.params and one.ended != reading.UNFINISHED]
+        self._rows = [row for row, one in enumerate(trials) if name in one.params and one.ended != searched.UNFINISHED]
         self._own = [trials[row] for row in self._rows]
-        self._x = np.array([axis.beside(one.params[name], one.number) for one in self._own])
+        self._x = np.array([axis.of_trial(one.params[name], one.number) for one in self._own])
         self._y = np.array([self._up(one) for one in self._own])
 
     def _up(self, trial: Any) -> float:
-        value = reading.score(trial)
+        value = searched.score(trial)
         if math.isfinite(value):
             return self._squeezed(float(self._scores.at([value])[0]))
         return LOST if self._result.mode == "max" else self._squeezed(1 - LOST)
@@ -97,15 +98,15 @@ class Points:
         return "".join(parts)
 
     def _kind(self, trial: Any) -> str:
-        if not math.isfinite(reading.score(trial)):
+        if not math.isfinite(searched.score(trial)):
             return "a-lost"
-        return f"{'finished' if trial.ended == reading.FINISHED else 'early'} {colour(trial.stage)}"
+        return f"{'finished' if trial.ended == searched.FINISHED else 'early'} {colour(trial.stage)}"
 
     def _best(self) -> str:
         """A star at the best trial."""
         if not self._result.ranked or self._name not in (best := self._result.ranked[0]).params:
             return ""
-        x, y = self._axis.beside(best.params[self._name], best.number), self._up(best)
+        x, y = self._axis.of_trial(best.params[self._name], best.number), self._up(best)
         return (
             f'<span class="star" style="left:{frame.percent(x)};bottom:{frame.percent(y)}" aria-hidden="true">★</span>'
         )
@@ -157,11 +158,11 @@ def _legend(result: Any, trials: Sequence[Any]) -> str:
     keys = []
     if reading.staged(result):
         keys += [words.key(f"dot {colour(stage)}", f"stage {stage}") for stage in range(1, len(result.spaces) + 1)]
-    elif reading.FINISHED in ended:
+    elif searched.FINISHED in ended:
         keys.append(words.key("dot run0", "finished"))
-    if ended & set(reading.EARLY):
+    if ended & set(searched.EARLY):
         keys.append(words.key("dot open", "stopped or pruned"))
-    if ended & {"diverged", "failed"}:
+    if ended & searched.LOST:
         keys.append(words.key("dot lost", "diverged or failed, without a score"))
     if result.ranked:
         keys.append('<span class="key"><b class="star">★</b>the best</span>')

@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from .... import searched
 from .. import words
 from . import reading
 
@@ -55,7 +56,11 @@ def _columns(result: Any, trials: Sequence[Any]) -> list[Column]:
         (PLACE, "", lambda one: str(places.get(id(one), "–"))),
         (words.escaped(result.metric, 40), "", _score),
         ("epochs", "", lambda one: str(one.epochs)),
-        ("seconds", "", lambda one: words.number(round(one.seconds, 3), 3) if one.ended != "unfinished" else "–"),
+        (
+            "seconds",
+            "",
+            lambda one: words.number(round(one.seconds, 3), 3) if one.ended != searched.UNFINISHED else "–",
+        ),
         *((words.escaped(name, 40), "", _parameter(name)) for name in reading.names(result)),
         ("end", "text", lambda one: words.escaped(one.ended)),
     ]
@@ -71,7 +76,7 @@ def _score(trial: Any) -> str:
     if trial.score is None or not math.isfinite(trial.score):
         return "–"
     text = words.number(float(trial.score), 5)
-    return text if trial.ended == reading.FINISHED else f"({text})"
+    return text if trial.ended == searched.FINISHED else f"({text})"
 
 
 def _parameter(name: str) -> Callable[[Any], str]:
