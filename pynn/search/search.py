@@ -20,7 +20,7 @@ from ..checks import FLAG, POSITIVE, Choice, Count, OrNone, chosen_seed, expect_
 from ..data.split import Split
 from ..messages.terminal import brief
 from ..monitor import MODES
-from ..signatures import Constructed, takes
+from ..signatures import Constructed, answering, takes
 from . import arguments, data, loading, narrowing, samplers
 from .result import Result
 from .space import Space
@@ -191,6 +191,7 @@ class Search(Constructed):
         part = self.data.part(0) if needed else None  # else a result would keep the samples alive
         return Result(self._stages, self._keeper, partial(training.built, self.build, epochs=1, part=part))
 
+    @answering
     def run(self, trials: int = 60, epochs: int = 10, time: float | None = None) -> Result:
         """Do trials until the study has so many, those of earlier and of other processes included.
 
@@ -232,6 +233,7 @@ class Search(Constructed):
             checks.warn(f"{sentence}; move the range, or use coarse_to_fine")
         return self.result
 
+    @answering
     def coarse_to_fine(
         self, stages: Sequence[tuple[int, int]] = ((30, 3), (15, 10), (5, 30)), *, go_on: bool = False,
         time: float | None = None,

@@ -646,6 +646,27 @@ def test_a_build_that_cannot_be_called_or_has_errors_is_refused_at_once(points: 
         _ = search(*points).result
 
 
+def test_the_names_of_other_libraries_are_answered(points: Points) -> None:
+    job = search(*points)
+    for call, message in (
+        (lambda: job.run(n_trials=3), "run has no 'n_trials'; it is called trials here"),
+        (lambda: job.run(timeout=3), "run has no 'timeout'; it is called time here"),
+        (lambda: job.run(n_jobs=2), r"it is an argument of Search: Search\(..., jobs=2\)"),
+        (lambda: job.coarse_to_fine(timeout=3), "coarse_to_fine has no 'timeout'; it is called time here"),
+        (
+            lambda: job.coarse_to_fine(n_trials=3),
+            r"each stage has its own: coarse_to_fine\(\[\(30, 3\), \(15, 10\)\]\)",
+        ),
+        (lambda: search(*points, n_trials=3), r"run takes it: Search\(...\).run\(trials=60, epochs=10\)"),
+        (lambda: search(*points, n_jobs=3), "it is called jobs here"),
+        (lambda: search(*points, study_name="a"), "it is called name here"),
+        (lambda: search(*points, cv=3), "it is called folds here"),
+        (lambda: search(*points, direction="minimize"), "mode='min' or 'max' says whether lower or higher is better"),
+    ):
+        with pytest.raises(TypeError, match=message):
+            call()
+
+
 @pytest.mark.parametrize("settings", [{"trials": 0}, {"epochs": 0}, {"epochs": 1.5}, {"time": 0}, {"time": "1h"}])
 def test_runs_that_are_refused(points: Points, settings: Any) -> None:
     with pytest.raises((ValueError, TypeError), match=rf"run: {next(iter(settings))} is "):
