@@ -27,7 +27,7 @@ from .space import Space
 from .stage import Stage
 from .storage import journal
 from .storage.keeping import Keeper
-from .storage.settings import Settings, plain
+from .storage.settings import OtherSettings, Settings, plain
 from .study import Study
 from .trials import trial as training
 from .work import Start, Work
@@ -170,13 +170,14 @@ class Search(Constructed):
         samplers.expect_sampler(sampler)
         samplers.expect_pruner(pruner)
         progresses.expect_shown(progress)
+        arguments.expect_validation(validation)
         self.build, self.space, self.seed = build, Space.of(space), chosen_seed(seed)
         self.data = data.read(x, y, sample_weight, validation, folds, groups, self.seed)
         self.metric = arguments.chosen_metric(build, self.space, self.data.part(0), metric, mode)
         self.mode, self.sampler, self.pruner, self.stop = mode, sampler, pruner, stop
         self.name, self.progress, self.jobs = name, progress, jobs
         self._keeper = Keeper(arguments.models_folder(folder, storage))
-        self._storage = journal.opened(storage)
+        self._storage, self._where = journal.opened(storage), journal.shown(storage)
         self._work = Work(build, self.data, self._keeper, stop, progress, jobs)
         self._stages: list[Stage[Study]] = []
 
@@ -287,7 +288,10 @@ class Search(Constructed):
         settings = Settings(
             space, self.metric, self.mode, epochs, self.seed, self.data.described, self.data.samples, self.data.contents
         )
-        return Stage(Study(self._storage, name, settings, self.sampler, self.pruner, place))
+        try:
+            return Stage(Study(self._storage, name, settings, self.sampler, self.pruner, place))
+        except OtherSettings as other:
+            raise OtherSettings(name, other.changes, self._where) from None
 
     def _all_stages(self, stages: Sequence[tuple[int, int]], go_on: bool, ends: float | None) -> None:
         space, start = self.space, None
