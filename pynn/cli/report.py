@@ -14,10 +14,12 @@ from ..saving import files
 from . import messages
 
 PAGE = "report.html"
+FILES = (".log", ".journal", ".db", ".sqlite", ".sqlite3")  # as storages of searches are called
 
 
 def run(options: argparse.Namespace) -> int:
     """Write or serve the page; return the exit code."""
+    _expect_there(options.runs)
     searched = [run for run in options.runs if _is_search(run)]
     _expect_one_kind(options, searched)
     if options.live:
@@ -34,6 +36,16 @@ def run(options: argparse.Namespace) -> int:
 def _is_search(run: str) -> bool:
     """Whether it is where `pynn search` keeps trials: a file or a URL. Runs are folders."""
     return "://" in run or os.path.isfile(run)
+
+
+def _expect_there(runs: list[str]) -> None:
+    """FileNotFoundError for what has the name of a file and is not there: elsewhere runs are expected."""
+    for run in runs:
+        if not _is_search(run) and os.path.splitext(run)[1].lower() in FILES and not os.path.exists(run):
+            raise FileNotFoundError(
+                f"{terminal.printable(run)} does not exist, expected the file in which a search keeps its trials, or "
+                "the folder of a run"
+            )
 
 
 def _expect_one_kind(options: argparse.Namespace, searched: list[str]) -> None:

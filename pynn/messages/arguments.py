@@ -21,6 +21,7 @@ beta_2: beta2
 bias_init: bias_initializer
 clip clip_grad_norm clipnorm max_grad_norm max_norm: clip_norm
 clipvalue: clip_value
+cv n_folds n_splits: folds
 criterion loss_fn loss_func loss_function: loss
 data X inputs: x
 decay_rate: factor decay
@@ -52,6 +53,8 @@ n_bins: bins
 n_components: components
 n_iter_no_change: patience
 negative_slope: slope
+n_jobs num_workers: jobs
+n_trials max_trials num_trials num_samples: trials
 num_groups: groups
 opt optim solver: optimizer
 pct_start: rise
@@ -61,6 +64,10 @@ random_state: seed
 reg regularization: strength penalty weight_decay
 rho: decay
 sample_weights weights: sample_weight
+scoring objective: metric
+search_space param_space param_distributions param_grid hyperparameters: space
+study_name: name
+timeout max_time time_limit time_budget: time
 scale stddev: std
 scheduler: schedule
 smoothing: label_smoothing
@@ -209,6 +216,28 @@ train_size: share is that of the test part: split(x, y, 0.2)
 shuffle: samples are always drawn at random; leave it out
 [batches]
 workers num_workers: prefetch=2 prepares batches on a thread
+[uniform]
+log: the range with a logarithmic scale is log_uniform
+step q: a range has no steps; a choice has one of several values
+[log_uniform]
+log: its scale is logarithmic; leave it out
+step q: a range has no steps; a choice has one of several values
+[integer]
+step q: a range has no steps; a choice has one of several values
+[Search]
+trials n_trials n_iter: run takes it: Search(...).run(trials=60, epochs=10)
+epochs max_epochs n_epochs: run takes it: Search(...).run(trials=60, epochs=10)
+timeout time: run takes it: Search(...).run(time=600), in seconds
+verbose show_progress_bar: progress=True shows a bar
+direction: mode='min' or 'max' says whether lower or higher is better
+[run]
+jobs n_jobs: it is an argument of Search: Search(..., jobs=2)
+show_progress_bar verbose progress: it is an argument of Search: Search(..., progress=True)
+callbacks: build returns those of fit: return model, {{"callbacks": [...]}}
+[coarse_to_fine]
+trials n_trials epochs: each stage has its own: coarse_to_fine([(30, 3), (15, 10)]) begins with 30 trials of 3 epochs
+jobs n_jobs: it is an argument of Search: Search(..., jobs=2)
+show_progress_bar verbose progress: it is an argument of Search: Search(..., progress=True)
 """)
 
 # Hints for too many positional arguments.
@@ -223,6 +252,7 @@ GlobalAvgPool2d: {{kind}}() takes the mean over all positions; without Global th
 Normal: Normal(0.01) is the standard deviation; the mean is 0
 Uniform: Uniform(0.05) draws from -0.05..0.05
 fit: all but x and y is passed by name: fit(x, y, epochs=10, batch_size=32)
+choice: its values are a list: choice([{{values}}])
 SGD: {ANSWERS["Optimizer"]["momentum"]}; all but the learning rate is passed by name
 """)[""]
 
@@ -284,10 +314,11 @@ def _answer(kind: str, lineage: Sequence[str], word: str, names: Sequence[str], 
 
 
 def _too_many(kind: str, lineage: Sequence[str], names: Sequence[str], places: int, args: Sequence[Any]) -> str:
-    call = f"{kind}({', '.join(_short(one) for one in args)})"
+    values = ", ".join(_short(one) for one in args)
+    call = f"{kind}({values})"
     for one in lineage:
         if one in PLACES:
-            return f"{call} has too many arguments: {PLACES[one].format(kind=kind)}"
+            return f"{call} has too many arguments: {PLACES[one].format(kind=kind, values=values)}"
     if not names:
         return f"{call} has too many arguments: {kind} takes no arguments"
     by_position, by_name = ", ".join(names[:places]) or "nothing", ", ".join(names[places:])

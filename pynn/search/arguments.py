@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from optuna.exceptions import TrialPruned
 
 from .. import checks
-from ..checks import Count, expect_name
+from ..checks import Count, expect_name, is_number
 from ..messages.terminal import brief
 from ..monitor import grows
 from ..saving import files
@@ -78,11 +79,33 @@ def _some_model(build: Callable[..., Any], space: Space, part: Part) -> trial.Bu
     """A model of the space and its settings, or the error of the first attempt. Parameters may make no model."""
     rng, errors = np.random.default_rng(0), []
     for place in range(TRIED):
+        params = space.random(rng) if place else space.middle()
         try:
-            return trial.built(build, space.random(rng) if place else space.middle(), 1, 0, part)
+            return trial.built(build, params, 1, 0, part)
         except Exception as error:
             errors.append(error)
+            if not place and hasattr(error, "add_note"):  # Python 3.11
+                error.add_note(_tried(error, params))
     return errors[0]
+
+
+def _tried(error: Exception, params: Mapping[str, Any]) -> str:
+    """In words what `build` was given when it raised the error, and what may be done."""
+    note = f"Search tried build with {params}, and with {TRIED - 1} others, which failed too"
+    if isinstance(error, TrialPruned):
+        return f"{note}; metric='val_loss', or another, has the search begin without a model"
+    return note
+
+
+def expect_validation(validation: Any) -> None:
+    """ValueError or TypeError for a number that is no share, and for samples without targets."""
+    if is_number(validation) and not 0 < validation < 1:
+        raise ValueError(f"Search: validation is {validation:g}, expected a share of the samples, such as 0.2")
+    if hasattr(validation, "shape") and not is_number(validation):
+        raise TypeError(
+            f"Search: validation is one array, of shape {validation.shape}, expected a share, a pynn.Split, or samples "
+            "with their targets: validation=(x_val, y_val)"
+        )
 
 
 def models_folder(folder: Any, storage: Any) -> Path | None:

@@ -69,9 +69,7 @@ def load(
 
 def _shown(storage: Any) -> str:
     """The storage in messages; a URL may hold a password."""
-    if journal.is_url(storage):
-        return printable(re.sub(r"//[^/]*@", "//", str(storage)))
-    return printable(storage) if isinstance(storage, (str, os.PathLike)) else "the storage"
+    return journal.shown(storage)
 
 
 # Names ---------------------------------------------------------------------------------------------
@@ -83,9 +81,11 @@ def _named(storage: BaseStorage, shown: str, name: str | None) -> list[str]:
     searches = grouped([one.study_name for one in studies if STUDY in one.user_attrs])
     if not searches:
         others = _listed(one.study_name for one in studies)
-        raise ValueError(f"{shown} holds {f'no search of pynn, but {others}' if studies else 'no search yet'}")
+        foreign = f"no search of pynn; its studies are of other programs: {others}"
+        raise ValueError(f"{shown} holds {foreign if studies else 'no search yet'}")
     if name is None and len(searches) > 1:
-        raise ValueError(f"{shown} holds {len(searches)} searches, {_listed(searches)}: pass the name of one")
+        one = f"choose one by name={brief(next(iter(searches)))}, in a terminal by --name"
+        raise ValueError(f"{shown} holds {len(searches)} searches, {_listed(searches)}: {one}")
     chosen = next(iter(searches)) if name is None else name
     if chosen not in searches:
         raise ValueError(f"{shown} holds no search {brief(chosen)}, but {_listed(searches)}")

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable, Sequence
+from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
 from optuna.pruners import BasePruner, HyperbandPruner, MedianPruner, NopPruner
-from optuna.samplers import BaseSampler, GridSampler, RandomSampler, TPESampler
+from optuna.samplers import BaseSampler, CmaEsSampler, GridSampler, RandomSampler, TPESampler
 
 from ..messages.terminal import brief
 from .space import Space, grid
@@ -29,6 +30,8 @@ PRUNERS: dict[str, Callable[[int], BasePruner]] = {
 def expect_sampler(sampler: Any) -> None:
     """TypeError or ValueError for anything but a name or a sampler of Optuna."""
     _expect("sampler", sampler, SAMPLERS, BaseSampler)
+    if isinstance(sampler, CmaEsSampler) and find_spec("cmaes") is None:  # Optuna says it in the first trial
+        raise ImportError("Search: sampler is a CmaEsSampler, which needs the package cmaes: pip install cmaes")
 
 
 def expect_for_stages(sampler: str | BaseSampler, space: Space, stages: Sequence[tuple[int, int]]) -> None:

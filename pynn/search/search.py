@@ -20,14 +20,14 @@ from ..checks import FLAG, POSITIVE, Choice, Count, OrNone, chosen_seed, expect_
 from ..data.split import Split
 from ..messages.terminal import brief
 from ..monitor import MODES
-from ..signatures import Constructed, takes
+from ..signatures import Constructed, answering, takes
 from . import arguments, data, loading, narrowing, samplers
 from .result import Result
 from .space import Space
 from .stage import Stage
 from .storage import code, journal
 from .storage.keeping import Keeper
-from .storage.settings import Settings, plain
+from .storage.settings import OtherSettings, Settings, plain
 from .study import Study
 from .trials import trial as training
 from .trials.watching import DIVERGED
@@ -172,13 +172,14 @@ class Search(Constructed):
         samplers.expect_sampler(sampler)
         samplers.expect_pruner(pruner)
         progresses.expect_shown(progress)
+        arguments.expect_validation(validation)
         self.build, self.space, self.seed = build, Space.of(space), chosen_seed(seed)
         self.data = data.read(x, y, sample_weight, validation, folds, groups, self.seed)
         self.metric = arguments.chosen_metric(build, self.space, self.data.part(0), metric, mode)
         self.mode, self.sampler, self.pruner, self.stop = mode, sampler, pruner, stop
         self.name, self.progress, self.jobs = name, progress, jobs
         self._keeper = Keeper(arguments.models_folder(folder, storage))
-        self._storage = journal.opened(storage)
+        self._storage, self._where = journal.opened(storage), journal.shown(storage)
         self._work = Work(build, self.data, self._keeper, stop, progress, jobs)
         self._stages: list[Stage[Study]] = []
 
@@ -193,6 +194,7 @@ class Search(Constructed):
         part = self.data.part(0) if needed else None  # else a result would keep the samples alive
         return Result(self.name, self._stages, self._keeper, partial(training.built, self.build, epochs=1, part=part))
 
+    @answering
     def run(self, trials: int = 60, epochs: int = 10, time: float | None = None) -> Result:
         """Do trials until the study has so many, those of earlier and of other processes included.
 
@@ -234,6 +236,7 @@ class Search(Constructed):
             checks.warn(f"{sentence}; move the range, or use coarse_to_fine")
         return self.result
 
+    @answering
     def coarse_to_fine(
         self, stages: Sequence[tuple[int, int]] = ((30, 3), (15, 10), (5, 30)), *, go_on: bool = False,
         time: float | None = None,
@@ -289,7 +292,10 @@ class Search(Constructed):
         settings = Settings(
             space, self.metric, self.mode, epochs, self.seed, self.data.described, self.data.samples, self.data.contents
         )
-        study = Study(self._storage, name, settings, self.sampler, self.pruner, place)
+        try:
+            study = Study(self._storage, name, settings, self.sampler, self.pruner, place)
+        except OtherSettings as other:
+            raise OtherSettings(name, other.changes, self._where) from None
         if study.is_other_code(code.fingerprint(self.build)):
             checks.warn(f"build was edited since the study {name!r} was begun, and the study compares trials of both; "
                         "with another name= a new one begins")  # fmt: skip

@@ -312,8 +312,8 @@ def _all_failed(failed: list[tuple[Asked, Outcome]]) -> str:
     many = f"the first {len(failed)} trials" if len(failed) > 1 else "the only trial"
     again = "such trials as failed, and go on" if len(failed) > 1 else "it as failed"
     raised = outcome.error.startswith("Traceback")  # a killed process says nothing of build
-    cause, details = (": build, or what it makes, has an error", f"\n\n{outcome.error}") if raised else ("", "")
+    cause, details = ("; build, or what it makes, has an error", f"\n\n{outcome.error}") if raised else ("", "")
     return (
-        f"{many} failed, so the search has ended{cause}. Run it again to count {again}. "
-        f"Trial {asked.number}, of {asked.params}: {outcome.why}{details}"
+        f"{many} failed: {outcome.why} (trial {asked.number}, of {asked.params}). So the search has ended{cause}. Run "
+        f"it again to count {again}{details}"
     )

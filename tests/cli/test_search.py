@@ -309,8 +309,8 @@ def test_other_fixed_options_are_another_study(run: Any) -> None:
 def test_other_settings_are_an_error_that_names_them(run: Any, fails: Any) -> None:
     run("search", "--trials", 1, "--epochs", 1, *SMALL, "--quiet")
     assert fails("search", "--trials", 1, "--epochs", 2, *SMALL, "--quiet") == (
-        "digits.search.log holds a search of digits mlp layers=8 batch_size=128 with other settings: epochs was 1, now "
-        "it is 2; go on with the same, or choose another --storage"
+        "digits.search.log holds the search 'digits mlp layers=8 batch_size=128' with other settings: epochs was 1, "
+        "now it is 2; go on with the same, or choose another --storage"
     )
 
 
@@ -342,8 +342,8 @@ def test_trials_that_fail(run: Any, fails: Any, monkeypatch: pytest.MonkeyPatch)
     assert "pynn: 2 trials failed, the first (trial 1): ValueError: no such luck" in err
     monkeypatch.setattr(pynn.Sequential, "fit", lambda *_, **__: 1 / 0)
     message = fails("search", "--trials", 4, "--epochs", 1, *SMALL, "--storage", "b.log", "--quiet")
-    assert message.startswith("the first 3 trials failed, so the search has ended: ")
-    assert message.endswith("ZeroDivisionError: division by zero")
+    assert message.startswith("the first 3 trials failed: ZeroDivisionError: division by zero (trial 0, of {")
+    assert message.endswith("Run it again to count such trials as failed, and go on")
 
 
 def test_a_time_budget(run: Any, fails: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -434,7 +434,7 @@ ONE = "learning_rate = {log_uniform = [1e-4, 1]}"
         ("learning_rate = 3", "", "learning_rate is 3, expected {log_uniform = [low, high]}, {uniform = [low, high]},"),
         ("learning_rate = {log_unifrom = [1, 2]}", "", "expected {log_uniform = [low, high]}"),
         ("learning_rate = [1,", "", "space.toml is no file of TOML: "),
-        ("", "", "space is empty, expected ranges and choices"),
+        ("", "", "space.toml is empty, expected ranges and choices: learning_rate = {log_uniform = "),
         ("model = {choice = ['lenet5']}", "", "lenet5 cannot take the 8x8x1 pixels of digits: layer 3 (Conv2d)"),
         (ONE, "--learning-rate 0.1", "space.toml has learning_rate, and --learning-rate is given, too"),
         ("depth = {integer = [1, 2]}", "--layers 5", "space.toml has depth, and --layers is given, too"),
@@ -448,9 +448,9 @@ ONE = "learning_rate = {log_uniform = [1e-4, 1]}"
         (ONE, "--storage nowhere/a.log", "cannot write nowhere/a.log: the folder nowhere does not exist"),
         (ONE, "--storage space.toml", "space.toml is no journal of Optuna"),
         (ONE, "--output a.txt", "--output: expected a name that ends in .safetensors, got 'a.txt'"),
-        (ONE, "--space nowhere.toml", "nowhere.toml: No such file or directory"),
+        (ONE, "--space nowhere.toml", "space is nowhere.toml, a file that does not exist"),
         (ONE, "--target y", "--target is for tables, such as data.csv, and digits is not one; leave it out: the data"),
-        (f"{ONE}\ndropout = {{uniform = [0, 0.5]}}", "--sampler grid --trials 3", "has 4 points, but trials is 3"),
+        (f"{ONE}\ndropout = {{uniform = [0, 0.5]}}", "--sampler grid --trials 3", "has 4 points, more than the 3 tr"),
     ],
 )  # fmt: skip
 def test_what_is_wrong(fails: Any, space: str, options: str, message: str) -> None:

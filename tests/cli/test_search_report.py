@@ -34,8 +34,9 @@ def test_one_of_several_searches(run: Any, fails: Any) -> None:
     run(*SEARCH, "--storage", "study.log", "--seed", 1, "--dropout", 0.5)
     names = [one.study_name for one in optuna.storages.JournalStorage(
         optuna.storages.journal.JournalFileBackend("study.log")).get_all_studies()]  # fmt: skip
+    names.sort()
     assert len(names) == 2
-    assert fails("report", "study.log").endswith("pass the name of one")
+    assert fails("report", "study.log").endswith(f": choose one by name={names[0]!r}, in a terminal by --name")
     assert run("report", "study.log", "--name", names[1])[0] == 0
 
 
@@ -44,6 +45,10 @@ def test_what_is_no_search(run: Any, fails: Any) -> None:
     assert fails("report", "notes.txt") == (
         "notes.txt is no journal of Optuna; expected the file in which a search keeps its trials"
     )
+    for name in ("nope.log", "nope.db"):
+        assert fails("report", name) == (
+            f"{name} does not exist, expected the file in which a search keeps its trials, or the folder of a run"
+        )
     Path("empty.log").touch()
     assert fails("report", "empty.log") == "empty.log holds no search yet"
     assert fails("report", "sqlite:///no.db") == "sqlite:///no.db: the file no.db does not exist"

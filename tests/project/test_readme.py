@@ -92,7 +92,10 @@ def test_the_code_runs_as_pasted(backend: str, optimize: str, tmp_path: Path) ->
     assert report["tables"][0] == report["tables"][2] == [400]
     assert report["tables"][1] > 0.9
     assert report["head"] == 5
-    assert report["files"] == ["digits.safetensors", "first.html", "regressor.safetensors", "run", "run.csv", "runs"]
+    assert report["files"] == [
+        "digits.safetensors", "first.html", "regressor.safetensors", "run", "run.csv", "runs", "search.html", "study.log",
+        "study.log.models",
+    ]  # fmt: skip
     assert report["own_loop"] > 0.9
     assert report["as_fit"]
 

@@ -15,8 +15,9 @@ pytest.importorskip("optuna")
 import optuna
 from optuna.storages import InMemoryStorage, JournalStorage
 from optuna.storages.journal import JournalFileBackend
+from sqlalchemy.exc import OperationalError
 
-from pynn.search.storage import journal
+from pynn.search.storage import journal, urls
 from pynn.search.storage.journal import Journal, opened
 
 
@@ -174,8 +175,46 @@ def test_several_may_make_the_tables_of_a_database_at_once(tmp_path: Path) -> No
 
 def test_a_database_that_cannot_be_opened_is_an_error_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(journal.time, "sleep", lambda seconds: pytest.fail("tried again"))
-    with pytest.raises(Exception, match="unable to open database file"):
-        opened(f"sqlite:///{tmp_path}/absent/study.db")
+    (tmp_path / "study.db").mkdir()
+    with pytest.raises(
+        ValueError, match=r"^sqlite:///.*study.db cannot be opened: unable to open database file; is it"
+    ):
+        opened(f"sqlite:///{tmp_path}/study.db")
+
+
+@pytest.mark.parametrize(
+    ("url", "error", "message"),
+    [
+        ("sqlite:///absent/study.db", FileNotFoundError, "^sqlite:///absent/study.db: the folder absent does not ex"),
+        ("sqlite://study.db", ValueError, "^sqlite://study.db is no URL of a database; a file has three slashes: sq"),
+        ("postgresql+pg8000://u:se@cret@h/x", ImportError, r"^postgresql\+pg8000://u:\*\*\*@h/x .*: pip install pg80"),
+        ("foo://u:secret@h/x?password=secret", ValueError, r"^foo://u:\*\*\*@h/x\?password=\*\*\* .* knows no such"),
+        ("mysql://u:secret@h:port/x", ValueError, r"^mysql://u:\*\*\*@h:port/x is no URL of a database; expected"),
+        ("redis://u:secret@h/1", ValueError, r"^redis://u:\*\*\*@h/1 is no URL of a database; expected a URL such as"),
+    ],
+)  # fmt: skip
+def test_a_url_is_refused_in_one_sentence_without_its_password(url: str, error: type, message: str) -> None:
+    with pytest.raises(error, match=message) as raised:
+        opened(url)
+    assert "cret" not in str(raised.value)
+
+
+def test_what_a_server_says_is_told_without_the_password() -> None:
+    url = "mysql://u:secret@h/x"
+    cause = OperationalError("SELECT 1", {}, Exception("no user u with secret\nat line 3"))
+    assert str(urls.refused(url, cause)) == (
+        "mysql://u:***@h/x cannot be opened: no user u with ***; does the server run, and are its name, the user and "
+        "the password right?"
+    )
+    assert urls.refused(url, other := RuntimeError("of Optuna")) is other
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="needs a folder that takes no files")
+def test_a_file_that_cannot_be_made_is_refused_in_one_sentence() -> None:
+    with pytest.raises(
+        FileNotFoundError, match=r"^/proc/study.log cannot be opened: No such file or directory; take a"
+    ):
+        opened("/proc/study.log")
 
 
 @pytest.mark.parametrize(

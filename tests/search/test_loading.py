@@ -205,7 +205,10 @@ def test_one_of_several_searches_is_named(points: Points, tmp_path: Path) -> Non
     for name in ("a", "b"):
         search(*points, storage=storage, name=name).run(trials=1, epochs=1)
     search(*points, storage=storage, name="b").coarse_to_fine([(2, 1), (1, 1)])
-    with pytest.raises(ValueError, match=r"study\.log holds 3 searches, 'a', 'b', 'b stage 1': pass the name of one$"):
+    with pytest.raises(
+        ValueError,
+        match=r"study\.log holds 3 searches, 'a', 'b', 'b stage 1': choose one by name='a', in a terminal by --name$",
+    ):
         load(storage)
     with pytest.raises(ValueError, match=r"study\.log holds no search 'c', but 'a', 'b', 'b stage 1'$"):
         load(storage, "c")
@@ -237,7 +240,9 @@ def test_studies_of_other_programs(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path / 'other.db'}"
     storage = optuna.storages.RDBStorage(url)
     storage.create_new_study([optuna.study.StudyDirection.MINIMIZE], "foreign")
-    with pytest.raises(ValueError, match=r"other\.db holds no search of pynn, but 'foreign'$"):
+    with pytest.raises(
+        ValueError, match=r"other\.db holds no search of pynn; its studies are of other programs: 'foreign'$"
+    ):
         load(url)
 
 

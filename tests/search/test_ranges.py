@@ -54,11 +54,22 @@ def test_repr(made: Range, text: str) -> None:
     assert made != uniform(0, 0.25)
 
 
+def test_whole_numbers_of_any_type_are_integers() -> None:
+    made = integer(8.0, 1e2)  # type: ignore[arg-type]
+    assert made == integer(8, 100)
+    assert type(made.low) is type(made.high) is int
+
+
 @pytest.mark.parametrize(
     ("make", "message"),
     [
         (lambda: log_uniform(0, 1), "low is 0, expected a finite positive number: a logarithmic scale has no 0; use"),
         (lambda: log_uniform(-1, 1), "low is -1"),
+        (lambda: log_uniform("1e-4", 1), "low is '1e-4', expected a finite number$"),
+        (lambda: uniform(0.1, 1, log=True), "uniform has no 'log'; the range with a logarithmic scale is log_uniform$"),
+        (lambda: log_uniform(0.1, 1, log=True), "its scale is logarithmic; leave it out"),
+        (lambda: integer(8, 64, step=8), "a range has no steps; a choice has one of several values"),
+        (lambda: integer(1, float("nan")), "high is nan, expected an integer"),
         (lambda: uniform(1, 1), "low is 1 and high is 1, expected low < high"),
         (lambda: uniform(2, 1), "low is 2 and high is 1"),
         (lambda: uniform(0, math.inf), "high is inf, expected a finite number"),

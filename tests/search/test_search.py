@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import re
 import signal
+import sys
 import time
 import warnings
 from collections import Counter
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -171,7 +173,7 @@ def test_a_grid_has_all_its_points_once_and_becomes_finer(points: Points) -> Non
     finer = job.run(trials=10, epochs=1).trials
     assert len(finer) == 10  # of five rates, three were there
     assert len({tuple(one.params.values()) for one in finer}) == 10
-    with pytest.raises(ValueError, match=r"the coarsest grid of this space.* has 4 points, but trials is 3; raise it"):
+    with pytest.raises(ValueError, match=r"the coarsest grid of this space.* has 4 points, more than the 3 tr"):
         Search(build, space, *points, sampler="grid", progress=False).run(trials=3, epochs=1)
 
 
@@ -342,7 +344,10 @@ def test_if_the_first_trials_fail_the_search_ends_with_their_error_and_can_go_on
         return build(params)
 
     job = Search(mended_later, SPACE, *points, metric="val_loss", progress=False)
-    with pytest.raises(RuntimeError, match=r"(?s)the first 3 trials failed.*KeyError: 'nuits'.*raise KeyError"):
+    with pytest.raises(
+        RuntimeError,
+        match=r"(?s)^the first 3 trials failed: KeyError: 'nuits' \(.*raise KeyError",
+    ):
         job.run(trials=60, epochs=1)
     assert len(calls) == 3
     assert "no trial has finished; 3 trials: 3 unfinished" in repr(job.result)
@@ -534,6 +539,8 @@ def test_other_settings_are_refused_with_their_names(points: Points, tmp_path: P
     for settings, epochs, message in cases:
         with pytest.raises(ValueError, match=f"'search' was begun with other settings: .*{message}.*another name="):
             search(x, y, storage=path, **settings).run(trials=2, epochs=epochs)
+    with pytest.raises(ValueError, match=r"Its trials are in .*study.log: go on with the same settings, or"):
+        search(x, y, storage=path, seed=1).run(trials=2, epochs=1)
     with pytest.raises(ValueError, match="samples was 30, now it is 27"):
         search(x[:27], y[:27], storage=path).run(trials=2, epochs=1)
     other = {"units": SPACE["units"], "learning_rate": log_uniform(1e-5, 1e-1), "layers": choice([1])}
@@ -644,6 +651,89 @@ def test_a_build_that_cannot_be_called_or_has_errors_is_refused_at_once(points: 
         Search(lambda params: 1 / 0, SPACE, *points)
     with pytest.raises(ValueError, match="the search has not begun"):
         _ = search(*points).result
+
+
+def test_other_settings_of_trials_in_memory_want_a_new_search(points: Points) -> None:
+    job = search(*points)
+    job.run(trials=1, epochs=1)
+    with pytest.raises(ValueError, match=r"epochs was 1, now it is 2\. Its trials are in memory: .* make a new Search"):
+        job.run(trials=1, epochs=2)
+
+
+@pytest.mark.skipif(find_spec("cmaes") is not None, reason="the package is there")
+def test_a_sampler_without_its_package_is_refused_at_once(points: Points) -> None:
+    with pytest.raises(ImportError, match=r"sampler is a CmaEsSampler, .*: pip install cmaes$"):
+        search(*points, sampler=optuna.samplers.CmaEsSampler())
+
+
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="errors have no notes")
+def test_errors_of_build_tell_the_parameters(points: Points) -> None:
+    def lacking(params: Any) -> Any:
+        return build({"units": params["unit"]})
+
+    def pruned(params: Any) -> Any:
+        raise optuna.TrialPruned("why")
+
+    with pytest.raises(KeyError) as raised:
+        Search(lacking, SPACE, *points)
+    assert raised.value.__notes__[0].startswith("Search tried build with {'units': 8, 'learning_rate': 0.003")
+    assert raised.value.__notes__[0].endswith("and with 9 others, which failed too")
+    with pytest.raises(optuna.TrialPruned) as raised_too:
+        Search(pruned, SPACE, *points)
+    assert "metric='val_loss', or another, has the search begin" in raised_too.value.__notes__[0]
+
+
+@pytest.mark.parametrize(
+    ("metric", "advice"),
+    [
+        ("acuracy", "did you mean 'val_accuracy'\\?$"),
+        ("val_acc", "did you mean 'val_accuracy'\\?$"),
+        ("val_los", "did you mean 'val_loss'\\?$"),
+        ("learning_rates", "did you mean 'learning_rate'\\?$"),
+        ("val_f1", r'have build return it among the settings of fit: \{"metrics": \["f1"\]\}$'),
+        ("val_top3", r'\{"metrics": \["top3"\]\}$'),
+        ("neg_log_loss", r'\{"metrics": \["log_loss"\]\}, and take metric=\'val_log_loss\'$'),
+        ("val_typo", "build may return further metrics among the settings of fit$"),
+    ],
+)
+def test_a_metric_that_is_not_measured_is_told_what_to_write(points: Points, metric: str, advice: str) -> None:
+    with pytest.raises(ValueError, match=f"which is not measured; there are loss, .*{advice}"):
+        search(*points, metric=metric)
+
+
+@pytest.mark.parametrize(
+    ("validation", "message"),
+    [
+        (50, "validation is 50, expected a share of the samples, such as 0.2$"),
+        (0, "validation is 0, expected a share"),
+        (np.zeros((9, 8, 8)), r"validation is one array, of shape \(9, 8, 8\), .*: validation=\(x_val, y_val\)$"),
+        (True, "validation is True, expected a share, a pynn.Split, or"),
+    ],
+)
+def test_validation_that_is_refused(points: Points, validation: Any, message: str) -> None:
+    with pytest.raises((ValueError, TypeError), match=message):
+        search(*points, validation=validation)
+
+
+def test_the_names_of_other_libraries_are_answered(points: Points) -> None:
+    job = search(*points)
+    for call, message in (
+        (lambda: job.run(n_trials=3), "run has no 'n_trials'; it is called trials here"),
+        (lambda: job.run(timeout=3), "run has no 'timeout'; it is called time here"),
+        (lambda: job.run(n_jobs=2), r"it is an argument of Search: Search\(..., jobs=2\)"),
+        (lambda: job.coarse_to_fine(timeout=3), "coarse_to_fine has no 'timeout'; it is called time here"),
+        (
+            lambda: job.coarse_to_fine(n_trials=3),
+            r"each stage has its own: coarse_to_fine\(\[\(30, 3\), \(15, 10\)\]\)",
+        ),
+        (lambda: search(*points, n_trials=3), r"run takes it: Search\(...\).run\(trials=60, epochs=10\)"),
+        (lambda: search(*points, n_jobs=3), "it is called jobs here"),
+        (lambda: search(*points, study_name="a"), "it is called name here"),
+        (lambda: search(*points, cv=3), "it is called folds here"),
+        (lambda: search(*points, direction="minimize"), "mode='min' or 'max' says whether lower or higher is better"),
+    ):
+        with pytest.raises(TypeError, match=message):
+            call()
 
 
 @pytest.mark.parametrize("settings", [{"trials": 0}, {"epochs": 0}, {"epochs": 1.5}, {"time": 0}, {"time": "1h"}])

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
 pytest.importorskip("optuna")
 
@@ -75,8 +76,25 @@ def test_names_that_clash_are_refused(parts: Any) -> None:
     [
         ({}, "space is empty, expected ranges and choices"),
         ([1], r"space is \[1\], expected a dict of ranges by name, or a file of TOML"),
-        ({"a": 0.1}, r"space: a is 0.1, expected log_uniform\(low, high\).*; build knows what is fixed"),
+        (
+            {"a": 0.1},
+            r"space: a is 0.1, expected log_uniform\(low, high\).*; leave out what is fixed .* choice\(\[0.1\]\)",
+        ),
         ({"a": [1, 2]}, r"space: a is \[1, 2\].*; write choice\(\[1, 2\]\)"),
+        (
+            {"a": {"b": uniform(0, 1)}},
+            r"; a space has no spaces in it: write their parameters beside the others, or ch",
+        ),
+        ({"a": range(8, 16)}, r"space: a is range\(8, 16\).*; write integer\(8, 15\) or choice\(range\(8, 16\)\)$"),
+        ({"a": range(8, 16, 2)}, r"; write choice\(range\(8, 16, 2\)\)$"),
+        ({"a": np.arange(2)}, r"; write choice\(\[0, 1\]\)$"),
+        ({"a": FloatDistribution(1e-4, 1, log=True)}, r"; write log_uniform\(0.0001, 1\)$"),
+        ({"a": FloatDistribution(0, 1)}, r"; write uniform\(0, 1\)$"),
+        ({"a": FloatDistribution(0, 1, step=0.1)}, r"; write choice\(\[...\]\) with the values"),
+        ({"a": IntDistribution(8, 16, log=True)}, r"; write integer\(8, 16, log=True\)$"),
+        ({"a": IntDistribution(8, 16, step=4)}, r"; write choice\(range\(8, 17, 4\)\)$"),
+        ({"a": CategoricalDistribution(["b", "c"])}, r"; write choice\(\['b', 'c'\]\)$"),
+        ({"a": object()}, r"or choice\(\[...\]\)$"),
         ({1: uniform(0, 1)}, "space: 1 is no name of a parameter, expected text"),
         ({"a/b": uniform(0, 1)}, "'a/b' is no name of a parameter, expected text without / and ="),
         ({"a": {"uniform": [0]}}, r"space: a: uniform is \[0\], expected \[low, high\]"),
@@ -112,6 +130,11 @@ def test_what_is_refused(parts: Any, message: str) -> None:
 def test_choices_that_are_refused(options: Any, message: str) -> None:
     with pytest.raises((ValueError, TypeError), match=message):
         choice(options)
+
+
+def test_values_that_are_no_list_are_refused() -> None:
+    with pytest.raises(TypeError, match=r"too many arguments: its values are a list: choice\(\[16, 32\]\)$"):
+        choice(16, 32)  # type: ignore[call-arg]
 
 
 def test_numbers_of_numpy_become_those_of_python(study: Any) -> None:
@@ -162,8 +185,12 @@ momentum = {uniform = [0.5, 0.99]}
     path.write_text("learning_rate = ", encoding="utf-8")
     with pytest.raises(ValueError, match=r"space.toml is no file of TOML"):
         Space.of(path)
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(
+        FileNotFoundError, match=r"space is .*absent.toml, a file that does not exist, expected a file of"
+    ):
         Space.of(tmp_path / "absent.toml")
+    with pytest.raises(IsADirectoryError, match="is a folder, expected a space as a file of TOML"):
+        Space.of(tmp_path)
 
 
 def test_a_grid_has_every_combination_once(study: Any) -> None:
@@ -190,9 +217,34 @@ def test_all_parts_by_plain_name() -> None:
 def test_files_say_what_is_expected_in_them(tmp_path: Path) -> None:
     path = tmp_path / "space.toml"
     for text, message in (
-        ("rate = 3", r"space.toml: rate is 3, expected \{log_uniform = .*; a fixed value is \{choice = \[3\]\}"),
+        ("rate = 3", r"rate is 3, expected \{log_uniform = .*; a fixed value is \{choice = \[3\]\}$"),
+        ("rate = true", r"; a fixed value is \{choice = \[true\]\}$"),
+        (
+            "rate = [0.1, 0.2]",
+            r"; one of these values is \{choice = \[0.1, 0.2\]\}; all numbers .* \{uniform = \[0.1, 0.2\]\}$",
+        ),
+        ("rate = ['a', 'b', 'c']", r"; one of these values is \{choice = \[\"a\", \"b\", \"c\"\]\}$"),
         ("rate = {log = [1, 2]}", r"rate is \{'log': \[1, 2\]\}, expected \{log_uniform = \[low, high\]\}, .*\]\}$"),
+        ("kind.choice.a = {rate = 3}", r"rate is 3, expected \{log_uniform = .*; a fixed value is"),
+        (
+            "rate = {uniform = [1, 0]}",
+            "rate: uniform: low is 1 and high is 0, expected low < high; a choice of one value fix",
+        ),
+        (
+            "rate = {uniform = [1, 1], log = true}",
+            "rate: uniform has no 'log'; the range with a logarithmic scale is log_u",
+        ),
+        ("rate = {integer = [1, 2.5]}", "rate: integer: high is 2.5, expected an integer"),
+        ("", r"is empty, expected .* learning_rate = \{log_uniform = \[1e-5, 1e-1\]\}$"),
     ):
         path.write_text(text)
-        with pytest.raises(TypeError, match=message):
+        with pytest.raises((TypeError, ValueError), match=rf"^.*space\.toml:? .*{message}") as raised:
             Space.of(path)
+        assert "([" not in str(raised.value)  # the syntax of Python
+
+
+@pytest.mark.parametrize("text", ["{choice = [0.1, 0.2]}", "{uniform = [0.1, 0.2]}", "{integer = [1, 1e2]}"])
+def test_files_may_say_what_their_errors_advise(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "space.toml"
+    path.write_text(f"rate = {text}")
+    assert Space.of(path).names == ["rate"]

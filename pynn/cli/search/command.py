@@ -66,12 +66,13 @@ def run(options: argparse.Namespace) -> int:
         job = _job(options, path, picture, table)
     storage = options.storage or str(path.with_suffix(".log"))
     search = _made(options, job, storage, path)
+    shown = _shown(storage)
     if not options.quiet:
-        _print_header(options, job, storage)
+        _print_header(options, job, shown)
     try:
-        result = _searched(options, job, search, storage)
+        result = _searched(options, job, search, shown)
     except KeyboardInterrupt:
-        return _interrupted(search, storage)
+        return _interrupted(search, shown)
     return _ended(options, job, result, path, picture)
 
 
@@ -118,6 +119,13 @@ def _made(options: argparse.Namespace, job: Job, storage: str, path: Path) -> Se
     )  # fmt: skip
 
 
+def _shown(storage: str) -> str:
+    """The storage as it may be shown; a URL may hold a password."""
+    from ...search.storage import journal
+
+    return journal.shown(storage)
+
+
 def _print_header(options: argparse.Namespace, job: Job, storage: str) -> None:
     job.print_header()
     sampler = "from a grid" if options.sampler == "grid" else f"by {options.sampler or 'random'} search"
@@ -129,7 +137,7 @@ def _print_header(options: argparse.Namespace, job: Job, storage: str) -> None:
     jobs = f", {options.jobs} at a time" if (options.jobs or 1) > 1 else ""
     if options.dask is not None:
         jobs = f", in the Dask cluster at {options.dask}"
-    print(messages.filled(f"{length} {sampler}{jobs}, kept in {terminal.printable(storage)}"))
+    print(messages.filled(f"{length} {sampler}{jobs}, kept in {storage}"))
     print(f"\n{showing.space(job.space)}\n", flush=True)
 
 
@@ -144,11 +152,11 @@ def _searched(options: argparse.Namespace, job: Job, search: Search, storage: st
             return search.run(options.trials or TRIALS, options.epochs or job.epochs, options.time_budget)
     except OtherSettings as cause:
         raise ValueError(
-            f"{terminal.printable(storage)} holds a search of {terminal.printable(job.name)} with other settings: "
+            f"{storage} holds the search {terminal.printable(job.name)!r} with other settings: "
             f"{cause.changes}; go on with the same, or choose another --storage"
         ) from None
     except RuntimeError as cause:  # the first trials all failed
-        raise ValueError(str(cause).partition("\n")[0]) from cause
+        raise ValueError(str(cause).partition("\n\nTraceback")[0]) from cause
 
 
 @contextmanager
@@ -173,7 +181,7 @@ def _interrupted(search: Search, storage: str) -> int:
         best = f", the best with {result.metric} {result.best_score:.4g} (trial {result.best_trial.number})"
     terminal.say(
         f"pynn: interrupted; {several(ended, 'trial')} {'is' if ended == 1 else 'are'} in "
-        f"{terminal.printable(storage)}{best}; the same command goes on"
+        f"{storage}{best}; the same command goes on"
     )
     return 130
 

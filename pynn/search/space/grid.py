@@ -63,8 +63,8 @@ def expect_room(space: Space, trials: int) -> None:
     size = space.grid_size(2)
     if size > trials:
         raise ValueError(
-            f"the coarsest grid of this space, with 2 points of each range, has {size} points, but trials is {trials}; "
-            "raise it, or take the sampler 'random', which tries more values of each range"
+            f"the coarsest grid of this space, with 2 points of each range, has {size} points, more than the {trials} "
+            f"trials; take {size} trials or more, or the sampler 'random', which tries more values of each range"
         )
 
 

@@ -188,6 +188,7 @@ def log_uniform(low: float, high: float, *, within: Sequence[float] | None = Non
     --------
     >>> space = {"learning_rate": log_uniform(1e-5, 1e-1)}
     """
+    ANY("log_uniform", "low", low)  # of text no hint at 0
     POSITIVE_LOW("log_uniform", "low", low)
     _expect_ends("log_uniform", low, high)
     return Range(float(low), float(high), True, False, _limits("log_uniform", low, high, within))
@@ -222,12 +223,18 @@ def integer(low: int, high: int, *, log: bool = False, within: Sequence[float] |
     """
     checks.expect_flag("integer", log=log)
     for name, value in (("low", low), ("high", high)):
-        if not is_integer(value):
+        if not _is_whole(value):
             raise TypeError(f"integer: {name} is {brief(value)}, expected an integer; use uniform for other numbers")
+    low, high = int(low), int(high)  # 1e3 is one too
     if log:
         checks.Count(1)("integer", "low", low)
     _expect_ends("integer", low, high)
-    return Range(int(low), int(high), log, True, _limits("integer", low, high, within))
+    return Range(low, high, log, True, _limits("integer", low, high, within))
+
+
+def _is_whole(value: object) -> bool:
+    """Whether it is a whole number, of whatever type."""
+    return is_integer(value) or (is_number(value) and float(value).is_integer())  # type: ignore[arg-type]
 
 
 def _rounded(end: float, width: float, direction: str) -> float:
@@ -247,7 +254,7 @@ def _expect_ends(kind: str, low: Any, high: Any) -> None:
         ANY(kind, name, value)
     if not low < high:
         raise ValueError(
-            f"{kind}: low is {low:g} and high is {high:g}, expected low < high; choice([...]) fixes a value"
+            f"{kind}: low is {low:g} and high is {high:g}, expected low < high; a choice of one value fixes it"
         )
 
 

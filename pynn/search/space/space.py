@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ...checks import is_number
-from ...messages.terminal import brief
+from ...messages.terminal import brief, printable
 from ...signatures import answering
 from . import reading
 from .ranges import Range
+from .reading import CHOICE
 
 if TYPE_CHECKING:
     from optuna.trial import BaseTrial
 
-CHOICE = "choice"
 Chosen = Callable[[str, str, "Range | Choice"], Any]  # of the unique name, the plain name and the part
 
 
@@ -112,7 +112,11 @@ class Space:
             The space, which is not empty.
         """
         if isinstance(space, (str, os.PathLike)):
-            space = reading.file(space)
+            content = reading.file(space)
+            try:
+                return cls(content)
+            except (TypeError, ValueError) as cause:
+                raise type(cause)(f"{printable(space)}: {str(cause).removeprefix('space: ')}") from cause
         made = space if isinstance(space, Space) else cls(space)
         if not made.parts:
             raise ValueError("space is empty, expected ranges and choices: {'learning_rate': log_uniform(1e-5, 1e-1)}")

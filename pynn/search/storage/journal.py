@@ -11,7 +11,6 @@ import json
 import logging
 import os
 import random
-import re
 import time
 from collections.abc import Iterable
 from contextlib import suppress
@@ -31,6 +30,8 @@ from optuna.storages.journal import (
 
 from ...messages.terminal import brief, printable
 from ...saving import files
+from . import urls
+from .settings import IN_MEMORY
 
 GRACE = 30  # seconds after which the lock of a process that was killed is taken over, as Optuna has it
 SYNC = 0.25  # seconds between two waits for the disk
@@ -148,12 +149,17 @@ def opened(storage: Any) -> BaseStorage:
         raise FileNotFoundError(f"cannot write {printable(path)}: the folder {printable(path.parent)} does not exist")
     try:
         return JournalStorage(Journal(path))
+    except OSError as cause:
+        raise type(cause)(
+            f"{printable(path)} cannot be opened: {cause.strerror}; take a file in a folder that you may write to"
+        ) from cause
     except (ValueError, KeyError, TypeError, AttributeError, AssertionError) as cause:
         raise ValueError(f"{printable(path)} is no journal of Optuna; use another file ({cause})") from cause
 
 
 def _tables(url: str) -> BaseStorage:
     """The storage at this URL, whose tables are made if they are not there; another process may be just making them."""
+    urls.expect_folder(url)
     left = ATTEMPTS
     while True:
         left -= 1
@@ -162,13 +168,13 @@ def _tables(url: str) -> BaseStorage:
         except Exception as error:
             text = f"{type(error).__name__}: {error}".lower()
             if not left or not any(sign in text for sign in ALREADY):
-                raise
+                raise urls.refused(url, error) from error
         time.sleep(random.uniform(0.01, 0.1))
 
 
 def _is_file(url: str) -> bool:
     """Whether it is a file of SQLite, and does not say itself how long to wait for other processes."""
-    return re.match(r"sqlite(\+\w+)?:", url) is not None and "timeout=" not in url
+    return urls.is_sqlite(url) and "timeout=" not in url
 
 
 def existing(storage: Any) -> BaseStorage:
@@ -190,19 +196,19 @@ def existing(storage: Any) -> BaseStorage:
 def _database(url: str) -> BaseStorage:
     """The tables at this URL; ValueError if they are not there, or cannot be reached."""
     from sqlalchemy.engine import make_url
-    from sqlalchemy.exc import SQLAlchemyError
 
-    shown = printable(url.partition("://")[0])
     try:
         parts = make_url(url)
-        shown = printable(parts.render_as_string(hide_password=True))
         if parts.get_backend_name() == "sqlite" and not os.path.exists(parts.database or ""):
-            raise FileNotFoundError(f"{shown}: the file {printable(parts.database)} does not exist")
+            file = f"the file {printable(parts.database)} does not exist" if parts.database else urls.SLASHES
+            raise FileNotFoundError(f"{urls.shown(url)}: {file}")
         return RDBStorage(url, skip_table_creation=True)
-    except (SQLAlchemyError, ModuleNotFoundError, ImportError) as cause:
-        raise ValueError(f"{shown} cannot be read: {printable(cause)}") from cause
+    except FileNotFoundError:
+        raise
     except OptunaError as cause:
-        raise ValueError(f"{shown} holds no trials of Optuna") from cause
+        raise ValueError(f"{urls.shown(url)} holds no trials of Optuna") from cause
+    except Exception as cause:
+        raise urls.refused(url, cause, "read") from cause
 
 
 def _expect_journal(path: Path, hint: str = "use another file") -> None:
@@ -218,6 +224,15 @@ def _expect_journal(path: Path, hint: str = "use another file") -> None:
 def is_url(storage: Any) -> bool:
     """Whether the storage is a server or a database."""
     return isinstance(storage, str) and "://" in storage
+
+
+def shown(storage: Any) -> str:
+    """The storage in messages, without a password: a file, a URL, "memory", or "the storage"."""
+    if is_url(storage):
+        return urls.shown(str(storage))
+    if storage is None or isinstance(storage, InMemoryStorage):
+        return IN_MEMORY
+    return printable(storage) if isinstance(storage, (str, os.PathLike)) else "the storage"
 
 
 def study(storage: BaseStorage, name: str, largest: bool, pruner: BasePruner) -> optuna.Study:

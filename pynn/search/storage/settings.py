@@ -9,6 +9,8 @@ from typing import Any, NamedTuple
 from ...messages.terminal import brief
 from ..space import Space
 
+IN_MEMORY = "memory"
+
 
 class Settings(NamedTuple):
     """What all trials of a study have in common; a study goes on with the same settings only.
@@ -60,12 +62,16 @@ class OtherSettings(ValueError):
         Of the study.
     changes : str
         In words.
+    where : str, default "the storage"
+        Where its trials are, in words.
     """
 
-    def __init__(self, name: str, changes: str) -> None:
+    def __init__(self, name: str, changes: str, where: str = "the storage") -> None:
+        instead = "go on with the same settings, or pass Search another name= or storage="
+        if where == IN_MEMORY:
+            instead = "go on with the same settings, or make a new Search for others, which begins anew"
         super().__init__(
-            f"the study {name!r} was begun with other settings: {changes}. Go on with the same, or pass Search another "
-            "name="
+            f"the study {name!r} was begun with other settings: {changes}. Its trials are in {where}: {instead}"
         )
         self.changes = changes
 
