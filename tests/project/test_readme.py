@@ -93,8 +93,8 @@ def test_the_code_runs_as_pasted(backend: str, optimize: str, tmp_path: Path) ->
     assert report["tables"][1] > 0.9
     assert report["head"] == 5
     assert report["files"] == [
-        "digits.safetensors", "first.html", "regressor.safetensors", "run", "run.csv", "runs", "search.html", "study.log",
-        "study.log.models",
+        "digits.safetensors", "first.html", "regressor.safetensors", "run", "run.csv", "runs", "search.html",
+        "study.log", "study.log.models",
     ]  # fmt: skip
     assert report["own_loop"] > 0.9
     assert report["as_fit"]

@@ -201,8 +201,8 @@ def test_a_search_whose_first_trial_kills_its_processes_does_not_blame_build(tmp
     with pytest.raises(RuntimeError) as raised, pytest.warns(RuntimeWarning, match="another takes the trial up"):
         in_processes(dying).run(trials=1, epochs=3)
     assert re.fullmatch(
-        r"the only trial failed: its worker process was ended by SIGKILL, for the second time; if memory was short, take "
-        r"fewer than 2 jobs \(trial 0, of {.*}\). So the search has ended. Run it again to count it as failed",
+        r"the only trial failed: its worker process was ended by SIGKILL, for the second time; if memory was short, "
+        r"take fewer than 2 jobs \(trial 0, of {.*}\). So the search has ended. Run it again to count it as failed",
         str(raised.value),
     )
 
