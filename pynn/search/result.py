@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 SHOWN = 10  # trials of a table
-HELD = 3  # reasons below it: processes that have trials under way, errors
+HELD = 3  # processes that are named below it, as they have trials under way
 COMMON = ("epochs", "seed", "parts", "samples")  # settings of a stage that are told
 
 
@@ -185,13 +185,12 @@ class Result:
     def _endings(self) -> str:
         counts = Counter(one.ended for one in self.trials)
         text = ", ".join(f"{n} {ended}" for ended, n in counts.most_common())
-        told = (UNFINISHED, FAILED) if self.ranked else (UNFINISHED, FAILED, DIVERGED)
-        whys = Counter(
-            (one.ended, printable(one.why.partition("\n")[0], 200))
-            for one in self.trials
-            if one.ended in told and one.why
-        )
-        more = [f"{n} {ended}: {why}" for (ended, why), n in whys.most_common(HELD)]
+        whys = Counter(one.why for one in self.trials if one.ended == UNFINISHED and one.why)
+        more = [f"{n} unfinished: {why}" for why, n in whys.most_common(HELD)]
+        for ended in (FAILED,) if self.ranked else (FAILED, DIVERGED):
+            first = next((one for one in self.trials if one.ended == ended), None)
+            if first is not None:
+                more.append(f"trial {first.number} {ended}: {printable(first.why.partition('\n')[0], 200)}")
         return "; ".join([f"{several(len(self.trials), 'trial')}: {text}", *more])
 
     def frame(self) -> Any:

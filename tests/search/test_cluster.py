@@ -37,6 +37,7 @@ posix = pytest.mark.skipif(os.name != "posix", reason="signals")
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.filterwarnings("ignore:the best .* trials sit at"),
+    pytest.mark.filterwarnings("ignore:build was edited"),
     pytest.mark.filterwarnings("ignore::ResourceWarning"),  # of Dask
     pytest.mark.filterwarnings("ignore::UserWarning:distributed"),  # on a slow disk, and on a busy port
     pytest.mark.filterwarnings("ignore:Creating scratch directories is taking"),

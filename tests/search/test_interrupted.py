@@ -31,7 +31,10 @@ from pynn.search.storage import beats, claims, journal
 from pynn.search.storage.claims import PROCESS
 from pynn.search.trials import checkpoints
 
-pytestmark = pytest.mark.filterwarnings("ignore:the best .* trials sit at")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:the best .* trials sit at"),
+    pytest.mark.filterwarnings("ignore:build was edited"),  # one of a test may do other things than the next
+]
 SCRIPT = """
 import sys
 sys.path[:0] = {path!r}

@@ -82,7 +82,7 @@ def test_a_grid_goes_on_where_it_was_left(points: Points, tmp_path: Path) -> Non
 
 def test_a_coarsest_grid_that_does_not_fit_beside_other_trials(points: Points, tmp_path: Path) -> None:
     grid(points, sampler="random", storage=tmp_path / "study.log").run(trials=3, epochs=1)
-    with pytest.raises(ValueError, match="has 4 points, but trials is 3"):
+    with pytest.raises(ValueError, match="has 4 points, more than the 3 trials; take 4 trials or more"):
         grid(points, storage=tmp_path / "study.log").run(trials=6, epochs=1)
 
 

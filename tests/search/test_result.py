@@ -66,7 +66,7 @@ def test_a_data_frame(result: Result) -> None:
     pytest.importorskip("pandas")
     table = result.frame()
     assert list(table.columns) == [
-        "stage", "trial", "score", "ended", "epochs", "seconds", "seed", "units", "learning_rate",
+        "stage", "trial", "score", "ended", "why", "epochs", "seconds", "seed", "units", "learning_rate",
     ]  # fmt: skip
     assert table["score"].tolist() == [one.score for one in result.trials]
     assert table["units"].tolist() == [one.params["units"] for one in result.trials]
@@ -123,8 +123,10 @@ def test_a_picture(result: Result, tmp_path: Path) -> None:
 
 def test_a_result_without_a_finished_trial_says_why(points: Points) -> None:
     result = Search(build, {"learning_rate": uniform(1e30, 1e31)}, *points, progress=False).run(trials=3, epochs=1)
-    assert repr(result) == "Result(no trial has finished; 3 trials: 3 diverged)"
-    assert result.table() == "3 trials: 3 diverged"
+    assert repr(result).startswith(
+        "Result(no trial has finished; 3 trials: 3 diverged; trial 0 diverged: the loss is nan"
+    )
+    assert result.table().startswith("3 trials: 3 diverged; trial 0 diverged: the loss is nan at step 1")
     for name in ("best_trial", "best_score", "best_params", "best_model"):
         with pytest.raises(ValueError, match="no trial has finished: 3 trials: 3 diverged"):
             getattr(result, name)

@@ -310,7 +310,7 @@ def test_stages_that_are_refused(points: Points, stages: Any) -> None:
 
 def test_a_stage_without_a_finished_trial_ends_the_search(points: Points) -> None:
     job = Search(build, {"learning_rate": uniform(1e30, 1e31)}, *points, progress=False)
-    with pytest.raises(ValueError, match=r"no trial of stage 1 has finished, 3 trials: 3 diverged"):
+    with pytest.raises(FloatingPointError, match=r"no trial of stage 1 .* 3 diverged.*Lower the range of the learning"):
         job.coarse_to_fine([(3, 1), (3, 1)])
 
 
@@ -470,6 +470,7 @@ def test_no_trial_begins_after_the_time(points: Points) -> None:
     assert gist(whole.trials)[: len(first.ranked)] == gist(first.trials)[: len(first.ranked)]
 
 
+@pytest.mark.filterwarnings("ignore:build was edited")
 def test_ctrl_c_keeps_all_and_the_next_run_goes_on(points: Points, tmp_path: Path) -> None:
     calls = []
 

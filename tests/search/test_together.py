@@ -16,7 +16,10 @@ import search_cases
 import pynn
 from pynn.search import Search, choice, load, log_uniform, samplers, study, work
 
-pytestmark = pytest.mark.filterwarnings("ignore:the best .* trials sit at")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:the best .* trials sit at"),
+    pytest.mark.filterwarnings("ignore:build was edited"),  # one of a test may do other things than the next
+]
 STAGES = [(8, 1), (4, 2)]
 
 

@@ -36,7 +36,10 @@ from pynn.search.trials.trial import Task
 from pynn.search.work import Serial
 
 posix = pytest.mark.skipif(os.name != "posix", reason="signals")
-pytestmark = pytest.mark.filterwarnings("ignore:the best .* trials sit at")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:the best .* trials sit at"),
+    pytest.mark.filterwarnings("ignore:build was edited"),  # one of a test may do other things than the next
+]
 
 
 def gist(result: pynn.search.Result) -> list[Any]:
