@@ -190,7 +190,8 @@ class Result:
         for ended in (FAILED,) if self.ranked else (FAILED, DIVERGED):
             first = next((one for one in self.trials if one.ended == ended), None)
             if first is not None:
-                more.append(f"trial {first.number} {ended}: {printable(first.why.partition('\n')[0], 200)}")
+                why = first.why.partition("\n")[0]
+                more.append(f"trial {first.number} {ended}: {printable(why, 200)}")
         return "; ".join([f"{several(len(self.trials), 'trial')}: {text}", *more])
 
     def frame(self) -> Any:
