@@ -240,11 +240,6 @@ def _say_time(options: argparse.Namespace, result: Result) -> None:
 
 def _print_trials(job: Job, result: Result) -> None:
     print(showing.table(result))
-    failed = [one for one in result.trials if one.ended == "failed"]
-    if failed:
-        terminal.say(
-            f"pynn: {several(len(failed), 'trial')} failed, the first (trial {failed[0].number}): {failed[0].why}"
-        )
     if len(result.spaces) > 1:
         print()
         for sentence in result.stages:

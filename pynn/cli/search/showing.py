@@ -37,10 +37,10 @@ def _rows(found: Any, indent: str) -> list[tuple[str, str, str]]:
 
 def table(result: Any) -> str:
     """The best trials: a table, or a list where the terminal is too narrow for it; then how the others ended."""
-    text: str = result.table(SHOWN)
+    *table, endings = result.table(SHOWN).splitlines()
     width = messages.width()
-    if width is None or max(map(len, text.splitlines())) <= width:
-        return text
+    if width is None or max(map(len, table), default=0) <= width:
+        return "\n".join([*table, messages.filled(endings)])
     lines = []
     for place, one in enumerate(result.ranked[:SHOWN], 1):
         staged = f", stage {one.stage}" if len(result.spaces) > 1 else ""
@@ -49,7 +49,7 @@ def table(result: Any) -> str:
                 f"{place}. {result.metric} {one.score:.4g} (trial {one.number}{staged}): {params(one.params)}"
             )
         )
-    return "\n".join([*lines, text.splitlines()[-1]])
+    return "\n".join([*lines, messages.filled(endings)])
 
 
 def params(found: dict[str, Any]) -> str:
