@@ -34,7 +34,7 @@ import sys
 sys.path[:0] = {path!r}
 import search_cases
 from pynn.saving import filelocks
-from pynn.search import beats
+from pynn.search.storage import beats
 filelocks.machine, filelocks.host = lambda: "00000000", lambda: "node3"
 beats.BEAT = 0.2
 search_cases.run_in_processes({storage!r}, {file!r}, {seconds}, 3)
@@ -226,6 +226,7 @@ def test_a_killed_search_on_another_machine_goes_on_here_but_not_as_long_as_it_l
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYNN_BACKEND": pynn.kernels.backend()}
     with subprocess.Popen([sys.executable, "-W", "ignore", "-c", code], env=environment) as process:
         while not file.exists() or len(search_cases.noted(file)) < 2:
+            assert process.poll() is None
             time.sleep(0.05)
         time.sleep(0.5)  # the next one may be asked for in advance
         result = search_cases.in_processes(search_cases.build, storage=storage, jobs=1).run(trials=4, epochs=3)
