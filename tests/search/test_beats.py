@@ -215,6 +215,7 @@ def test_the_time_of_a_run_ends_its_waiting(points: Any, tmp_path: Path) -> None
 
 @posix
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:build was edited")
 def test_a_killed_search_on_another_machine_goes_on_here_but_not_as_long_as_it_lives(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
