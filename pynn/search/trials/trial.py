@@ -11,7 +11,7 @@ import weakref
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 from optuna.exceptions import TrialPruned
 
@@ -115,6 +115,8 @@ class Outcome:
         The traceback of a failed trial.
     place : str
         Where in the code the error was raised, and its type.
+    again : str or None
+        What `build` says to train such a model again, as those of `pynn search` do.
     models : list of bytes
         The model file of each fold, if the score beats the best so far.
     """
@@ -132,7 +134,16 @@ class Outcome:
     seconds: float = 0.0
     error: str = ""
     place: str = ""
+    again: str | None = None
     models: list[bytes] = field(default_factory=list)
+
+
+@runtime_checkable
+class Repeatable(Protocol):
+    """A `build` that says how such a model is trained again, without it."""
+
+    def pynn_again(self, params: Mapping[str, Any], epochs: int, seed: int) -> str:
+        """The command, or "" if there is none."""
 
 
 class Asked(NamedTuple):
@@ -208,6 +219,8 @@ def _train(build: Build, data: Data, task: Task, fold: int, asked: Asked, outcom
         start=_start(task, fold), ends=task.ends, over=asked.over,
     )  # fmt: skip
     outcome.settings = {name: brief(value) for name, value in settings.items()}
+    if isinstance(build, Repeatable):
+        outcome.again = build.pynn_again(task.params, task.epochs, task.seed)
     own = _callbacks(settings.pop("callbacks", None) or ())
     checkpoint = None if task.checkpoint is None else Rare(Path(task.checkpoint) / str(fold))
     try:
