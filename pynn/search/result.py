@@ -237,7 +237,8 @@ class Result:
             raise ValueError(f"stage is {stage}, but there are {several(len(self._stages), 'stage')}")
         study = self._stages[stage - 1].study
         if len(study.ranked()) < 2:
-            raise ValueError(f"{several(len(study.ranked()), 'trial')} has finished, expected at least 2 to compare")
+            there = "is 1" if study.ranked() else "are 0"
+            raise ValueError(f"importance needs at least 2 finished trials, and there {there}")
         found = get_param_importances(study.optuna)
         return {name.rpartition("/")[2]: share for name, share in found.items()}
 

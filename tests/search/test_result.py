@@ -92,7 +92,7 @@ def test_importance_tells_what_matters(points: Points) -> None:
 
 def test_importance_needs_two_trials(points: Points) -> None:
     result = search(*points).run(trials=1, epochs=1)
-    with pytest.raises(ValueError, match="1 trial has finished, expected at least 2 to compare"):
+    with pytest.raises(ValueError, match="importance needs at least 2 finished trials, and there is 1"):
         result.importance()
 
 
