@@ -243,7 +243,7 @@ def test_a_real_search_with_folds(points: Any, tmp_path: Path) -> None:
     first, second = (Text((tmp_path / name).read_text("utf-8")) for name in ("first.html", "second.html"))
     assert first.text == second.text
     assert "score of each fold" in first.text
-    assert "fold 3: validation accuracy" in (tmp_path / "first.html").read_text("utf-8")
+    assert "validation accuracy, mean of 3 folds" in (tmp_path / "first.html").read_text("utf-8")
     assert "cannot be drawn" not in first.text
 
 
