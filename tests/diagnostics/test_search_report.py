@@ -19,11 +19,12 @@ from search_pages import HOSTILE, result
 
 from pynn.diagnostics import report
 from pynn.diagnostics.report import words
+from pynn.diagnostics.report.scales import Scale
 from pynn.diagnostics.report.search import reading
 from pynn.diagnostics.report.search.axes import Axis
 from pynn.search import Search, integer, load
 
-VOID = {"meta", "link", "br", "img", "rect", "path"}
+VOID = {"meta", "link", "br", "wbr", "img", "rect", "path"}
 OPTIONAL = {"td"}  # which a browser closes itself
 
 
@@ -293,6 +294,14 @@ def test_a_search_of_a_command_says_how_it_goes_again(tmp_path: Path) -> None:
         assert "build(" not in parsed.text
         assert ("Train it again" in parsed.text) == shown
         assert again in parsed.text
+
+
+def test_logarithmic_axes_have_numbers_between_powers_of_ten() -> None:
+    assert Axis([integer(16, 256, log=True)]).scale.ticks(5) == [20, 50, 100, 200]
+    assert Scale(0.0009, 0.11, "log").ticks(5) == [0.001, 0.01, 0.1]
+    assert Scale(0.004, 0.6, "log").ticks(5) == [0.01, 0.03, 0.1, 0.3]
+    assert Scale(1e-8, 1.0, "log").ticks(5) == [1e-8, 1e-6, 1e-4, 1e-2, 1]
+    assert Scale(100, 150, "log").ticks(5) == [100, 120, 140]
 
 
 def test_large_numbers_of_a_range_are_told_apart() -> None:

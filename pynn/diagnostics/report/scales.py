@@ -11,6 +11,9 @@ import numpy as np
 from ...typing import Array
 
 
+FEWEST = 3  # numbers along an axis, if there are as many round ones
+
+
 @dataclass(frozen=True)
 class Scale:
     """From numbers low..high to 0..1.
@@ -47,7 +50,7 @@ class Scale:
         first, last = math.ceil(math.log10(self.low) - 1e-9), math.floor(math.log10(self.high) + 1e-9)
         step = max(1, math.ceil((last - first + 1) / most))
         powers = [10.0**power for power in range(first, last + 1, step)]
-        for factors in (1, 2, 5), (1, 3):
+        for factors in ((1, 2, 5), (1, 3)) if len(powers) < FEWEST else ():
             between = self._between(factors)
             if len(powers) < len(between) <= most:
                 return between

@@ -33,7 +33,7 @@ def html(result: Any, trials: Sequence[Any]) -> str:
     lines = [(row, one, _line(one, found, scores)) for row, one in begun]
     names = [*found] if scores is None else [*found, result.metric]
     drawn = frame.square(_axes(len(names)) + _groups(lines)) + _labels(found, scores, lines)
-    xs = [(_across(place, len(names)), words.escaped(name, 24)) for place, name in enumerate(names)]
+    xs = [(_across(place, len(names)), _broken(name)) for place, name in enumerate(names)]
     rows = [row for row, _, _ in reversed(lines)]
     told = (
         f"{words.several(len(lines), 'trial')} as lines through {', '.join(names)}. "
@@ -45,6 +45,11 @@ def html(result: Any, trials: Sequence[Any]) -> str:
         data=words.data({"rows": rows}), legend=_legend(result, lines),
     )  # fmt: skip
     return f'<div style="--axes:{len(names)}">{chart}</div>'
+
+
+def _broken(name: str) -> str:
+    """A name that may be broken after underscores."""
+    return words.escaped(name, 24).replace("_", "_<wbr>")
 
 
 def _across(place: int, count: int) -> float:
@@ -74,7 +79,7 @@ def _groups(lines: Sequence[Line]) -> str:
     for place, (_, one, path) in reversed(list(enumerate(lines))):
         group = f"rank{bisect_right(GROUPS, place)}"
         if not math.isfinite(searched.score(one)):
-            group = "unscored many" if lost > MANY else "unscored"
+            group = "unscored many" if lost > MANY else "unscored only" if lost == len(lines) else "unscored"
         elif place == 0 and one.ended == searched.FINISHED:
             group = "first"
         if group != last:

@@ -31,7 +31,7 @@ def html(result: Any, trials: Sequence[Any]) -> str:
     return (
         f'<p class="hint">{_told(result, trials)}</p>'
         f'<div class="scroll tall{whole}" tabindex="0" role="region" aria-label="Trials">'
-        f'<table class="trials" id="table" style="--long:{min(longest, LINE)}ch">'
+        f'<table class="trials" id="table" style="--long:{round(0.85 * min(longest, LINE))}ch">'
         f"<thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>{_errors(result)}"
     )
 
