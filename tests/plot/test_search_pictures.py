@@ -199,10 +199,11 @@ def test_stages_have_the_colours_of_the_page() -> None:
 def test_the_end_at_which_the_best_sit_is_marked(found: Any, end: str, shaded: tuple[float, float]) -> None:
     found.edges = [{"learning_rate": end}]
     rate, kind = plot.parameters(found)
-    (span,) = (one for one in rate.patches if isinstance(one, Rectangle))
+    (span,) = (one for one in rate.patches if isinstance(one, Rectangle) and one.get_gid() != "lane")
     assert (span.get_x(), span.get_x() + span.get_width()) == pytest.approx(shaded)
     assert rate.get_xlabel() == f"the best sit at the {end} end"
-    assert not kind.patches
+    (lane,) = kind.patches
+    assert (lane.get_gid(), lane.get_y(), lane.get_height()) == ("lane", 0, 0.09)
 
 
 def test_stages_have_bars_for_their_ranges() -> None:

@@ -10,7 +10,6 @@ import numpy as np
 
 from ...typing import Array
 
-
 FEWEST = 3  # numbers along an axis, if there are as many round ones
 
 

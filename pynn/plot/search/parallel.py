@@ -11,7 +11,6 @@ from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.figure import FigureBase
-from matplotlib.patheffects import withStroke
 from matplotlib.ticker import LogLocator, MaxNLocator
 
 from ... import searched
@@ -139,7 +138,7 @@ def _scores(result: Any, ordered: Sequence[Any]) -> tuple[list[float], list[tupl
 
 
 def _axis(axes: Axes, place: int, marks: Sequence[tuple[float, str]], absent: str, right: bool = False) -> None:
-    """An upright axis with its numbers, which are edged in white over the lines. absent: what stands below it."""
+    """An upright axis with its numbers, which have a white ground over the lines. absent: what stands below it."""
     axes.plot([place, place], [0, 1], color="0.25", linewidth=1.2, zorder=4)
     if absent:
         axes.plot([place, place], [ABSENT, 0], color="0.25", linewidth=0.8, linestyle=":", zorder=4)
@@ -147,7 +146,7 @@ def _axis(axes: Axes, place: int, marks: Sequence[tuple[float, str]], absent: st
         axes.plot([place], [height], marker="_", markersize=6, color="0.25", zorder=4)
         axes.annotate(
             text, (place, height), (6 if right else -6, 0), textcoords="offset points", fontsize=SMALL, zorder=5,
-            ha="left" if right else "right", va="center", path_effects=[withStroke(linewidth=3, foreground="white")],
+            ha="left" if right else "right", va="center", bbox={"facecolor": "white", "alpha": 0.85, "linewidth": 0, "pad": 1},
         )  # fmt: skip
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import FigureBase
 from matplotlib.lines import Line2D
+from matplotlib.patches import Rectangle
 from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, MaxNLocator, NullFormatter, NullLocator
 from matplotlib.transforms import ScaledTranslation
 
@@ -216,7 +217,8 @@ def _limit(axes: Axes, result: Any, scores: Sequence[float], logarithmic: bool) 
     known = np.array([value for value in scores if math.isfinite(value)])
     start, middle, end = _lane(result)
     if end > start:
-        axes.axhspan(start, end, color="0.9", linewidth=0, transform=axes.transAxes, zorder=0)
+        lane = Rectangle((0, start), 1, end - start, transform=axes.transAxes, color="0.92", linewidth=0, gid="lane")
+        axes.add_patch(lane).set_zorder(0)
     if not len(known):
         axes.set_yticks([])
         axes.set_ylim(0, 1)
