@@ -146,7 +146,8 @@ def _axis(axes: Axes, place: int, marks: Sequence[tuple[float, str]], absent: st
         axes.plot([place], [height], marker="_", markersize=6, color="0.25", zorder=4)
         axes.annotate(
             text, (place, height), (6 if right else -6, 0), textcoords="offset points", fontsize=SMALL, zorder=5,
-            ha="left" if right else "right", va="center", bbox={"facecolor": "white", "alpha": 0.85, "linewidth": 0, "pad": 1},
+            ha="left" if right else "right", va="center",
+            bbox={"facecolor": "white", "alpha": 0.85, "linewidth": 0, "pad": 1},
         )  # fmt: skip
 
 
