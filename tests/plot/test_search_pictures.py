@@ -213,6 +213,8 @@ def test_stages_have_bars_for_their_ranges() -> None:
     assert rate.get_xlabel() == "the best sit at the upper end (stage 1)"
     assert rate.get_xlim()[1] > 3e-1
     assert len([line for line in kind.lines if line.get_linewidth() == 3.5]) == 3
+    assert kind.get_xlabel() == ""
+    assert plot.parameters(result({"kind": choice(["relu"])}, staged().trials))[0].get_xlabel() == "the only choice"
     texts = [text.get_text() for text in rate.figure.legends[0].texts]
     assert texts == ["stage 1, range above", "stage 2, range above", "the best"]
 

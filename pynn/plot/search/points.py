@@ -159,6 +159,8 @@ def _scale(axes: Axes, scale: Scale) -> None:
         axes.set_xticks(range(len(texts)), texts, fontsize=SMALL, **turned)
         axes.set_xlim(-0.6, len(texts) - 0.4)
         axes.grid(axis="x", visible=False)
+        if len(texts) == 1:
+            axes.set_xlabel("the only choice", fontsize=SMALL, color="0.35")
         return
     if scale.log:
         axes.set_xscale("log")

@@ -93,7 +93,8 @@ class Points:
 
     def _absent(self) -> str:
         count, trials = sum(self._name in one.params for one in self._result.trials), len(self._result.trials)
-        return f"{count:,} of {trials:,} trials have it." if count < trials else ""
+        only = "It is the only choice. " if len(self._axis.values) == 1 else ""
+        return only + (f"{count:,} of {trials:,} trials have it." if count < trials else "")
 
     # Drawing --------------------------------------------------------------------------------------
 
