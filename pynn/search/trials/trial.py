@@ -11,7 +11,7 @@ import weakref
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol, runtime_checkable
+from typing import Any, NamedTuple
 
 from optuna.exceptions import TrialPruned
 
@@ -138,14 +138,6 @@ class Outcome:
     models: list[bytes] = field(default_factory=list)
 
 
-@runtime_checkable
-class Repeatable(Protocol):
-    """A `build` that says how such a model is trained again, without it."""
-
-    def pynn_again(self, params: Mapping[str, Any], epochs: int, seed: int) -> str:
-        """The command, or "" if there is none."""
-
-
 class Asked(NamedTuple):
     """Who is asked whether to go on: after epochs, and after steps."""
 
@@ -219,7 +211,7 @@ def _train(build: Build, data: Data, task: Task, fold: int, asked: Asked, outcom
         start=_start(task, fold), ends=task.ends, over=asked.over,
     )  # fmt: skip
     outcome.settings = {name: brief(value) for name, value in settings.items()}
-    if isinstance(build, Repeatable):
+    if hasattr(build, "pynn_again"):
         outcome.again = build.pynn_again(task.params, task.epochs, task.seed)
     own = _callbacks(settings.pop("callbacks", None) or ())
     checkpoint = None if task.checkpoint is None else Rare(Path(task.checkpoint) / str(fold))
