@@ -159,10 +159,11 @@ def _draw_curve(axes: Axes, curve: Curve, colour: Any, has_folds: bool) -> None:
 
 def _mark(axes: Axes, trial: Any, metric: str, colour: Any) -> None:
     """The best epoch of each fold."""
+    size = 4 if len(trial.curves) == 1 else 2.5
     for fold, epoch in zip(trial.curves, trial.best_epochs, strict=False):
         values: Mapping[str, Sequence[float]] = fold
         if len(values.get(metric, ())) >= epoch:
-            axes.plot([epoch], [values[metric][epoch - 1]], "o", color=colour, markersize=4)
+            axes.plot([epoch], [values[metric][epoch - 1]], "o", color=colour, markersize=size)
 
 
 def _dress(axes: Axes, text: str, trial: Any, staged: bool) -> None:
