@@ -165,7 +165,8 @@ def _scale(axes: Axes, scale: Scale) -> None:
     if scale.log:
         axes.set_xscale("log")
         decades = math.log10(scale.high / scale.low)
-        axes.xaxis.set_major_locator(LogLocator(subs=(1.0,) if decades > 2 else (1.0, 2.0, 5.0), numticks=6))
+        between = (1.0,) if decades > 2.5 else (1.0, 3.0) if decades > 1.5 else (1.0, 2.0, 5.0)
+        axes.xaxis.set_major_locator(LogLocator(subs=between, numticks=6))
         axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
         axes.xaxis.set_minor_formatter(NullFormatter())
         factor = (scale.high / scale.low) ** 0.04
