@@ -51,7 +51,7 @@ class Scale:
         powers = [10.0**power for power in range(first, last + 1, step)]
         for factors in ((1, 2, 5), (1, 3)) if len(powers) < FEWEST else ():
             between = self._between(factors)
-            if len(powers) < len(between) <= most:
+            if FEWEST <= len(between) <= most:
                 return between
         return powers if len(powers) > 1 else _round_numbers(self.low, self.high, most)
 
