@@ -34,7 +34,7 @@ import sys
 sys.path[:0] = {path!r}
 import search_cases
 from pynn.saving import filelocks
-from pynn.search import beats
+from pynn.search.storage import beats
 filelocks.machine, filelocks.host = lambda: "00000000", lambda: "node3"
 beats.BEAT = 0.2
 search_cases.run_in_processes({storage!r}, {file!r}, {seconds}, 3)
