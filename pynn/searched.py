@@ -11,6 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from .typing import Array
+
 MOST = 3000  # trials that are shown
 FINISHED, UNFINISHED = "finished", "unfinished"
 EARLY = ("stopped", "pruned")  # trials that ended before their time, with a score
@@ -26,6 +28,20 @@ def score(trial: Any) -> float:
     """The score of a trial, NaN where it is of no use: of trials that diverged, failed or have not ended."""
     usable = trial.ended in (FINISHED, *EARLY) and trial.score is not None and math.isfinite(trial.score)
     return float(trial.score) if usable else math.nan
+
+
+def of_folds(trial: Any, name: str) -> tuple[Array, Array, Array] | None:
+    """A measurement by epoch: the mean over folds, the smallest and the largest; of as many epochs as all folds have.
+
+    None if a fold does not have it.
+    """
+    curves = [fold.get(name) for fold in trial.curves]
+    if not curves or not all(curves):
+        return None
+    length = min(map(len, curves))
+    values = np.array([curve[:length] for curve in curves], np.float64)
+    values = np.where(np.isfinite(values), values, np.nan)
+    return values.mean(0), values.min(0), values.max(0)
 
 
 def ordered(result: Any) -> list[Any]:

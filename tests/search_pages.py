@@ -23,7 +23,7 @@ WHY = {
     "diverged": "the loss is 9.5, over 3 times the first (2.31)",
     "stopped": "dead_units (affine1): 97 % of the units are 0",
     "failed": "ArithmeticError: </script><img src=x onerror=alert(2)> \x1b[31m",
-    "unfinished": "its process is at it",
+    "unfinished": "running in its process",
 }
 
 
@@ -76,4 +76,4 @@ def without_scores() -> Any:
 
 
 def _too_few() -> Any:
-    raise ValueError("0 trials has finished, expected at least 2 to compare")
+    raise ValueError("importance needs at least 2 finished trials, and there are 0")

@@ -33,6 +33,16 @@ def test_the_best_come_first_then_those_that_ended_early(mode: str) -> None:
     assert searched.ordered(result) == [best, worse, *others, failed]
 
 
+def test_folds_have_a_mean_and_a_range() -> None:
+    one = SimpleNamespace(curves=[{"loss": [1.0, 3.0, 9.0]}, {"loss": [2.0, math.nan]}])
+    found = searched.of_folds(one, "loss")
+    assert found is not None
+    assert [each[0] for each in found] == [1.5, 1, 2]
+    assert all(len(each) == 2 and math.isnan(each[1]) for each in found)
+    assert searched.of_folds(one, "accuracy") is None
+    assert searched.of_folds(SimpleNamespace(curves=[]), "loss") is None
+
+
 def test_scores_far_apart_need_a_logarithmic_axis() -> None:
     wide = [0.01, math.nan, 1.0]
     assert searched.is_wide(SimpleNamespace(mode="min"), wide)

@@ -6,6 +6,7 @@ import os
 from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import cached_property
+from html import escape
 from typing import TYPE_CHECKING, Any
 
 from ..checks import expect_count
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 SHOWN = 10  # trials of a table
+LONGEST = 60  # characters of a cell of a notebook
 HELD = 3  # processes that are named below it, as they have trials under way
 COMMON = ("epochs", "seed", "parts", "samples")  # settings of a stage that are told
 
@@ -170,6 +172,13 @@ class Result:
             A line for each trial.
         """
         expect_count("table", 1, rows=rows)
+        lines = self._cells(rows)
+        widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+        text = ["  ".join(cell.rjust(width) for cell, width in zip(line, widths, strict=True)) for line in lines]
+        return "\n".join([*(text if self.ranked else []), self._endings()])
+
+    def _cells(self, rows: int) -> list[list[str]]:
+        """The cells of a table of the best trials, its heading first."""
         shown = self.ranked[:rows]
         names = list(dict.fromkeys(name for one in shown for name in one.params))
         staged = ["stage"] if len(self._stages) > 1 else []
@@ -178,9 +187,7 @@ class Result:
             stage = [str(one.stage)] if staged else []
             params = [_short(one.params[name]) if name in one.params else "" for name in names]
             lines.append([*stage, str(one.number), _short(one.score), str(one.epochs), f"{one.seconds:.2f}", *params])
-        widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-        text = ["  ".join(cell.rjust(width) for cell, width in zip(line, widths, strict=True)) for line in lines]
-        return "\n".join([*(text if shown else []), self._endings()])
+        return lines
 
     def _endings(self) -> str:
         counts = Counter(one.ended for one in self.trials)
@@ -234,10 +241,11 @@ class Result:
 
         expect_count("importance", 1, stage=stage)
         if stage > len(self._stages):
-            raise ValueError(f"stage is {stage}, but there are {several(len(self._stages), 'stage')}")
+            raise ValueError(f"stage is {stage}, but the search has {several(len(self._stages), 'stage')}")
         study = self._stages[stage - 1].study
         if len(study.ranked()) < 2:
-            raise ValueError(f"{several(len(study.ranked()), 'trial')} has finished, expected at least 2 to compare")
+            there = "is 1" if study.ranked() else "are 0"
+            raise ValueError(f"importance needs at least 2 finished trials, and there {there}")
         found = get_param_importances(study.optuna)
         return {name.rpartition("/")[2]: share for name, share in found.items()}
 
@@ -284,6 +292,16 @@ class Result:
         if not self.ranked:
             return f"Result(no trial has finished; {self._endings()})"
         return f"Result(best {self.metric} {self.best_score:.5g} with {self.best_params})\n{self.table(5)}"
+
+    def _repr_html_(self) -> str:
+        """The best trials as a table of a notebook."""
+        endings = f"<p>{escape(self._endings())}</p>"
+        if not self.ranked:
+            return endings
+        head, *rows = ([escape(printable(cell, LONGEST)) for cell in line] for line in self._cells(SHOWN))
+        heading = "".join(f"<th>{cell}</th>" for cell in head)
+        body = "".join(f"<tr>{''.join(f'<td>{cell}</td>' for cell in row)}</tr>" for row in rows)
+        return f"<table><thead><tr>{heading}</tr></thead><tbody>{body}</tbody></table>{endings}"
 
 
 def _short(value: Any) -> str:

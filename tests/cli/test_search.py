@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import os
 import pickle
@@ -284,19 +285,25 @@ def test_networks_for_images(run: Any, fake_mnist: Path) -> None:
     assert any("augment=crop:1" in line for line in out)
 
 
-def test_the_command_that_trains_it_anew(run: Any) -> None:
+def test_the_command_that_trains_it_again(run: Any) -> None:
     Path("space.toml").write_text(
         "learning_rate = {log_uniform = [1e-3, 1e-1]}\nwidth = {integer = [4, 16]}\nbatchnorm = {choice = [false]}\n"
         "optimizer = {choice = ['adamw']}\naugment = {choice = ['none']}"
     )
     _, out, _ = run("search", "--space", "space.toml", "--trials", 1, "--epochs", 3, "--no-plot", "--dropout", 0.25)
-    line = next(line for line in out if line.startswith("train it anew: pynn "))
-    options = parser.build().read(line.removeprefix("train it anew: pynn ").split())
+    line = next(line for line in out if line.startswith("train it again: pynn "))
+    options = parser.build().read(line.removeprefix("train it again: pynn ").split())
     best = pynn.load("digits.search.safetensors").notes["search"]["params"]
     assert options.layers == (best["width"], best["width"])
     assert options.learning_rate == pytest.approx(best["learning_rate"], rel=1e-3)
     found = (options.dropout, options.batchnorm, options.optimizer, options.augment, options.epochs, options.l2)
     assert found == (0.25, False, "adamw", (), 3, None)
+    result = pynn.search.load("digits.search.log")
+    assert options.seed == result.best_trial.seed
+    result.report("page.html")
+    page = Path("page.html").read_text("utf-8")
+    assert html.escape(line.removeprefix("train it again: ")) in page
+    assert "build(" not in page
 
 
 def test_other_fixed_options_are_another_study(run: Any) -> None:

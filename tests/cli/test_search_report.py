@@ -23,7 +23,7 @@ def test_a_journal_and_a_database_become_pages(run: Any) -> None:
         assert run(*SEARCH, "--storage", storage)[0] == 0
         assert run("report", storage) == (0, ["wrote report.html"], [])
         page = Path("report.html").read_text("utf-8")
-        assert f"<title>Search {load(storage).name} – pynn</title>" in page
+        assert f"<title>Search: {load(storage).name} – pynn</title>" in page
         assert f"<b>{load(storage).best_score:.4g}" in page
         assert "cannot be drawn" not in page
     assert run("report", "study.log", "--output", "a.html")[:2] == (0, ["wrote a.html"])

@@ -94,7 +94,7 @@ def test_classes_from_end_to_end(run: Any, houses: Path) -> None:
     assert again[-1] == text.splitlines()[-1]
 
 
-def test_the_estimator_that_is_trained_anew(run: Any, houses: Path) -> None:
+def test_the_estimator_that_is_trained_again(run: Any, houses: Path) -> None:
     from pynn.sklearn import TabularClassifier
 
     Path("space.toml").write_text(f"{SPACE}\nlabel_smoothing = {{choice = [0.05]}}\ndepth = {{choice = [2]}}")
@@ -112,12 +112,13 @@ def test_the_estimator_that_is_trained_anew(run: Any, houses: Path) -> None:
         "--no-plot",
     )
     _, out, _ = run("search", houses, *options)
-    line = next(line for line in out if line.startswith("train it anew: pynn.sklearn."))
-    estimator = eval(line.removeprefix("train it anew: pynn.sklearn."), {"TabularClassifier": TabularClassifier})
+    line = next(line for line in out if line.startswith("train it again: pynn.sklearn."))
+    estimator = eval(line.removeprefix("train it again: pynn.sklearn."), {"TabularClassifier": TabularClassifier})
     width = pynn.load("houses.search.safetensors").notes["search"]["params"]["width"]
     assert estimator.hidden_layer_sizes == (width, width)
     found = (estimator.batch_size, estimator.label_smoothing, estimator.epochs)
     assert found == (32, 0.05, 2)
+    assert estimator.random_state == pynn.search.load("houses.search.log").best_trial.seed
 
 
 def test_warnings_of_the_columns_are_in_a_line(run: Any, houses: Path) -> None:

@@ -19,10 +19,12 @@ from search_pages import HOSTILE, result
 
 from pynn.diagnostics import report
 from pynn.diagnostics.report import words
+from pynn.diagnostics.report.scales import Scale
+from pynn.diagnostics.report.search import reading
 from pynn.diagnostics.report.search.axes import Axis
 from pynn.search import Search, integer, load
 
-VOID = {"meta", "link", "br", "img", "rect", "path"}
+VOID = {"meta", "link", "br", "wbr", "img", "rect", "path"}
 OPTIONAL = {"td"}  # which a browser closes itself
 
 
@@ -85,6 +87,10 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Text]:
     return written(result(), tmp_path_factory.mktemp("page"))
 
 
+def figures(source: str) -> list[str]:
+    return re.findall(r'<figure class="chart.*?</figure>', source, flags=re.DOTALL)
+
+
 def test_the_head_says_the_best_in_words(page: tuple[str, Text]) -> None:
     best = result().best_trial
     text = page[1].text
@@ -93,14 +99,14 @@ def test_the_head_says_the_best_in_words(page: tuple[str, Text]) -> None:
         "40 trials so far: 32 finished, 2 stopped by the diagnosis, 1 pruned by Optuna, 2 diverged, 2 failed, "
         "1 not ended." in text
     )
-    assert f"build({best.params!r})" in text
+    assert f"model, settings = build({best.params!r})\nmodel.fit(x, y, epochs=6, seed={best.seed}, **settings)" in text
     assert "The best trials sit at the upper end of the range: better values may lie above it." in text
 
 
 def test_the_table_has_every_trial(page: tuple[str, Text]) -> None:
     head, *rows = page[1].tables[0]
     assert head == [
-        "trial", "place", "val_accuracy", "epochs", "seconds", *search_pages.Space(search_pages.SPACE).flat(), "end",
+        "trial", "place", "val_accuracy", "end", "epochs", "seconds", *search_pages.Space(search_pages.SPACE).flat(),
         "why it ended", "verdicts",
     ]  # fmt: skip
     trials = result()
@@ -110,7 +116,8 @@ def test_the_table_has_every_trial(page: tuple[str, Text]) -> None:
     by_number = {int(row[0]): row for row in rows}
     stopped, failed = by_number[8], by_number[9]
     assert stopped[2] == f"({trials.trials[8].score:.5g})"
-    assert stopped[-3:] == ["stopped", "dead_units (affine1): 97 % of the units are 0", "dead_units"]
+    assert stopped[3] == "stopped"
+    assert stopped[-2:] == ["dead_units (affine1): 97 % of the units are 0", "dead_units"]
     assert failed[1:3] == ["–", "–"]
     assert failed[-2] == "ArithmeticError: </script><img src=x onerror=alert(2)> \\x1b[31m"
     momentum = head.index("momentum")
@@ -131,9 +138,8 @@ def test_text_of_the_user_is_no_html(page: tuple[str, Text]) -> None:
 
 def test_every_chart_has_its_words_and_data(page: tuple[str, Text]) -> None:
     source, _ = page
-    figures = re.findall(r'<figure class="chart.*?</figure>', source, flags=re.DOTALL)
-    assert len(figures) == 10 + 7 + 1  # curves, parameters, all together
-    for figure in figures:
+    assert len(figures(source)) == 10 + 7 + 1  # curves, parameters, all together
+    for figure in figures(source):
         assert "<figcaption>" in figure
         assert re.search(r'aria-label="[^"]{20,}"', figure)
         found = re.search(r'<script type="application/json">(.*?)</script>', figure, flags=re.DOTALL)
@@ -165,8 +171,8 @@ def test_stages_are_told_and_coloured(tmp_path: Path) -> None:
     table = next(each for each in parsed.tables if each[0][:2] == ["stage", "trials"])
     assert [row[:3] for row in table[1:]] == [[str(stage), "20", "6"] for stage in (1, 2, 3)]
     assert "1e-5 … 10 (log)" in table[1][4]
-    assert all(f"dots finished run{stage}" in source for stage in range(3))
-    assert all(f"range run{stage}" in source for stage in range(3))
+    assert all(f"dots finished stage{stage}" in source for stage in range(3))
+    assert all(f"range stage{stage}" in source for stage in range(3))
     assert "The best of stage 3 sit at the upper end" in parsed.text
 
 
@@ -184,10 +190,20 @@ def test_losses_far_apart_have_a_logarithmic_axis(tmp_path: Path) -> None:
 
 
 def test_trials_without_scores(tmp_path: Path) -> None:
-    _, parsed = written(search_pages.without_scores(), tmp_path)
+    source, parsed = written(search_pages.without_scores(), tmp_path)
     assert "No trial has finished. 4 trials: 4 diverged." in parsed.text
+    assert "All 4 trials. Click a column heading to sort." in parsed.text
+    assert "best first" not in parsed.text
+    assert "place" not in parsed.tables[0][0]
+    assert parsed.tables[0][0][:4] == ["trial", "val_accuracy", "end", "why it ended"]
+    for figure in figures(source):
+        assert not re.search(r'<span style="bottom:[^"]*">[\d.]+</span>', figure) or "together" in figure
+        assert "val_accuracy</span>" not in figure
+        assert "others" not in figure
+    assert source.count("×</i>") >= 4 * 5
+    assert "No trial has a score to draw" in parsed.text
     assert "No trial has finished, so there are no curves to rank." in parsed.text
-    assert "0 trials has finished, expected at least 2 to compare." in parsed.text
+    assert "Importance needs at least 2 finished trials, and there are 0." in parsed.text
 
 
 def test_trials_that_have_only_begun(tmp_path: Path) -> None:
@@ -228,7 +244,7 @@ def test_a_real_search_with_folds(points: Any, tmp_path: Path) -> None:
     first, second = (Text((tmp_path / name).read_text("utf-8")) for name in ("first.html", "second.html"))
     assert first.text == second.text
     assert "score of each fold" in first.text
-    assert "fold 3: validation accuracy" in (tmp_path / "first.html").read_text("utf-8")
+    assert "validation accuracy, mean of 3 folds" in (tmp_path / "first.html").read_text("utf-8")
     assert "cannot be drawn" not in first.text
 
 
@@ -239,6 +255,53 @@ def test_real_stages(points: Any, tmp_path: Path) -> None:
     text = Text((tmp_path / "page.html").read_text("utf-8")).text
     assert "Stage 1: 12 trials of 2 epochs; " in text
     assert "cannot be drawn" not in text
+
+
+def test_long_tables_can_be_shown_whole(tmp_path: Path) -> None:
+    few, _ = written(result(20), tmp_path)
+    many, parsed = written(result(40), tmp_path)
+    assert '<div class="scroll tall all"' in few
+    assert '<div class="scroll tall"' in many
+    assert "All 40 trials, best first. Click a column heading to sort. Scores in brackets:" in parsed.text
+
+
+def test_trials_without_a_score_lie_beside_the_axis(tmp_path: Path) -> None:
+    for metric, beside in (("val_accuracy", lambda y: y < 90), ("val_loss", lambda y: y > 910)):
+        source, _ = written(result(metric=metric), tmp_path)
+        figure = next(one for one in figures(source) if 'id="chart-parameter-0"' in one)
+        data = json.loads(figure.split('application/json">')[1].split("<")[0])
+        ends = Text(source).tables[0][1:]
+        lost = [y for row, y in zip(data["rows"], data["y"], strict=True) if ends[row][3] in ("diverged", "failed")]
+        assert len(lost) == figure.count("×</i>") == 4
+        assert all(map(beside, lost))
+        assert not any(beside(y) for row, y in zip(data["rows"], data["y"], strict=True) if ends[row][3] == "finished")
+
+
+def test_numbers_of_settings_are_short() -> None:
+    text = "Adam(learning_rate=LinearDecay(rate=0.0116498851381, epochs=100), beta1=0.9, eps=1.23456e-08)"
+    assert reading.shortened(text) == (
+        "Adam(learning_rate=LinearDecay(rate=0.01165, epochs=100), beta1=0.9, eps=1.235e-8)"
+    )
+    assert reading.shortened("x1.25y v1.2.3456") == "x1.25y v1.2.3456"
+    assert reading.code("f(a=<b>)") == "f(<wbr>a=<wbr>&lt;b&gt;)"
+
+
+def test_a_search_of_a_command_says_how_it_goes_again(tmp_path: Path) -> None:
+    for again, shown in (("pynn train digits --l2 1e-05", True), ("", False)):
+        found = result()
+        found.ranked[0] = found.best_trial = found.ranked[0].__class__(**{**vars(found.ranked[0]), "again": again})
+        _, parsed = written(found, tmp_path)
+        assert "build(" not in parsed.text
+        assert ("Train it again" in parsed.text) == shown
+        assert again in parsed.text
+
+
+def test_logarithmic_axes_have_numbers_between_powers_of_ten() -> None:
+    assert Axis([integer(16, 256, log=True)]).scale.ticks(5) == [20, 50, 100, 200]
+    assert Scale(0.0009, 0.11, "log").ticks(5) == [0.001, 0.01, 0.1]
+    assert Scale(0.004, 0.6, "log").ticks(5) == [0.01, 0.03, 0.1, 0.3]
+    assert Scale(1e-8, 1.0, "log").ticks(5) == [1e-8, 1e-6, 1e-4, 1e-2, 1]
+    assert Scale(100, 150, "log").ticks(5) == [100, 120, 140]
 
 
 def test_large_numbers_of_a_range_are_told_apart() -> None:

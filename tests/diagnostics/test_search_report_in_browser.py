@@ -84,7 +84,7 @@ def test_a_press_on_a_heading_sorts(one):
         assert heading.count() == 1
         assert heading.get_attribute("aria-sort") == direction
     one.page.locator("#table").get_by_role("button", name="momentum", exact=True).click()
-    cells = one.page.locator("#table tbody tr > :nth-child(12)").all_inner_texts()
+    cells = one.page.locator("#table tbody tr > :nth-child(13)").all_inner_texts()
     known = [float(text) for text in cells if text != "–"]
     assert known == sorted(known)
     assert cells[: len(known)] == [text for text in cells if text != "–"]  # what is not there comes last
@@ -93,6 +93,18 @@ def test_a_press_on_a_heading_sorts(one):
     one.page.locator("#table").get_by_role("button", name="place").focus()
     one.page.keyboard.press("Enter")
     assert [float(text.strip("()")) for text in column(one, "val_accuracy")] == scores
+
+
+def test_a_long_table_scrolls_and_can_be_shown_whole(one):
+    region = one.page.locator(".scroll.tall")
+    region.scroll_into_view_if_needed()
+    shown, whole = (region.evaluate(f"one => one.{name}Height") for name in ("client", "scroll"))
+    assert whole > shown
+    one.page.get_by_role("button", name="Show all 40 rows").click()
+    assert region.evaluate("one => one.clientHeight") > shown
+    assert region.evaluate("one => one.scrollHeight - one.clientHeight") < 20  # of a bar at most
+    one.page.get_by_role("button", name="Show fewer rows").click()
+    assert region.evaluate("one => one.clientHeight") == shown
 
 
 def test_the_pointer_shows_the_trial_also_after_sorting(one):

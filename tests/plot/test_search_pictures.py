@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import itertools
+import re
 import time
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -21,7 +23,9 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.text import Text
 
+import pynn
 from pynn import plot
+from pynn.plot.search.points import STAGES
 from pynn.plot.search.scales import Scale, short, written
 from pynn.search import Trial, choice, integer, log_uniform, uniform
 from pynn.search.space import Space
@@ -117,8 +121,14 @@ def test_curves_of_folds_and_of_several_stages() -> None:
         0, {"learning_rate": 0.01, "kind": "relu"}, 0.65, "finished", "", 4, 0, 0.1, 1, [0.6, 0.7], [2, 1], folds
     )
     (axes,) = plot.trials(result(TWO, [one]))
-    assert [list(line.get_ydata()) for line in axes.lines] == [[0.5, 0.6], [0.7, 0.4], [0.6], [0.7]]
-    assert axes.figure.get_suptitle() == "val_accuracy of 1 trial over the epochs"
+    np.testing.assert_allclose(axes.lines[0].get_ydata(), [0.6, 0.5])  # the mean
+    assert [list(line.get_ydata()) for line in axes.lines[1:]] == [[0.6], [0.7]]
+    (area,) = axes.collections
+    box = area.get_paths()[0].get_extents()
+    np.testing.assert_allclose([box.y0, box.y1], [0.4, 0.7])
+    assert axes.figure.get_suptitle() == (
+        "val_accuracy of 1 trial over the epochs; lines: mean of the folds, area: their range"
+    )
     assert plot.trials(staged())[0].get_xlabel().startswith("stage 2, trial 1\n")
 
 
@@ -138,7 +148,10 @@ def test_scores_lie_at_their_parameters(found: Any) -> None:
     hollow, filled, crosses = points(rate)
     np.testing.assert_allclose(filled, [[1e-3, 0.7], [1e-2, 0.9], [5e-2, 0.95], [1e-4, 0.2]])
     np.testing.assert_allclose(hollow, [[2e-4, 0.1]])
-    np.testing.assert_allclose(crosses, [[9e-2, 0.03]])  # of the panel's height
+    np.testing.assert_allclose(crosses, [[9e-2, 0.045]])  # of the panel's height
+    low, high = rate.get_ylim()
+    assert (0.1 - low) / (high - low) > 0.09  # the smallest score lies above the lane of the crosses
+    assert all((tick - low) / (high - low) >= 0.09 for tick in rate.get_yticks())
     assert rate.get_xscale() == "log"
     low, high = rate.get_xlim()
     assert low < 1e-4 < 1e-1 < high
@@ -160,17 +173,37 @@ def test_scores_lie_at_their_parameters(found: Any) -> None:
 
 def test_crosses_are_where_losses_are_worst(found: Any) -> None:
     found.mode = "min"
-    assert points(plot.parameters(found)[0])[-1][0, 1] == 0.97
+    assert points(plot.parameters(found)[0])[-1][0, 1] == pytest.approx(0.955)
+
+
+def test_without_scores_there_is_no_axis_of_scores(found: Any) -> None:
+    lost = result(TWO, found.trials[-1:])
+    axes = plot.parallel_coordinates(lost)
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["learning_rate", "kind"]
+    assert axes.get_title(loc="left") == "parameters of 1 trial, none of which has a score"
+    rate, _ = plot.parameters(lost)
+    assert (list(rate.get_yticks()), rate.get_ylabel()) == ([], "")
+    assert points(rate)[-1][0, 1] == 0.5
+
+
+def test_stages_have_the_colours_of_the_page() -> None:
+    page = Path(pynn.__file__).parent / "diagnostics" / "report"
+    root = page.joinpath("style.css").read_text("utf-8").partition("@media")[0]
+    css = page.joinpath("search", "page.css").read_text("utf-8")
+    for stage, colour in enumerate(STAGES):
+        (name,) = re.findall(rf"\.stage{stage} {{ --colour: var\((--r\d)\)", css)
+        assert f"{name}: {colour};" in root
 
 
 @pytest.mark.parametrize(("end", "shaded"), [("upper", (10**-1.45, 1e-1)), ("lower", (1e-4, 10**-3.55))])
 def test_the_end_at_which_the_best_sit_is_marked(found: Any, end: str, shaded: tuple[float, float]) -> None:
     found.edges = [{"learning_rate": end}]
     rate, kind = plot.parameters(found)
-    (span,) = (one for one in rate.patches if isinstance(one, Rectangle))
+    (span,) = (one for one in rate.patches if isinstance(one, Rectangle) and one.get_gid() != "lane")
     assert (span.get_x(), span.get_x() + span.get_width()) == pytest.approx(shaded)
     assert rate.get_xlabel() == f"the best sit at the {end} end"
-    assert not kind.patches
+    (lane,) = kind.patches
+    assert (lane.get_gid(), lane.get_y(), lane.get_height()) == ("lane", 0, 0.09)
 
 
 def test_stages_have_bars_for_their_ranges() -> None:
@@ -180,6 +213,8 @@ def test_stages_have_bars_for_their_ranges() -> None:
     assert rate.get_xlabel() == "the best sit at the upper end (stage 1)"
     assert rate.get_xlim()[1] > 3e-1
     assert len([line for line in kind.lines if line.get_linewidth() == 3.5]) == 3
+    assert kind.get_xlabel() == ""
+    assert plot.parameters(result({"kind": choice(["relu"])}, staged().trials))[0].get_xlabel() == "the only choice"
     texts = [text.get_text() for text in rate.figure.legends[0].texts]
     assert texts == ["stage 1, range above", "stage 2, range above", "the best"]
 
@@ -196,7 +231,8 @@ def test_lines_go_through_the_parameters_to_the_score(found: Any) -> None:
     assert [label.get_text() for label in axes.get_xticklabels()] == ["learning_rate", "kind", "val_accuracy"]
     texts = [text.get_text() for text in axes.texts]
     assert texts[:5] == ["0.0001", "0.0032", "0.1", "relu", "tanh"]
-    assert (texts[5], texts[-1]) == ("0.1", "0.95")
+    assert (texts[5], texts[-2:]) == ("0.1", ["0.95", "no score"])
+    assert "not used" not in texts
 
 
 def test_parameters_that_a_trial_does_not_have_are_passed_by() -> None:
@@ -205,7 +241,8 @@ def test_parameters_that_a_trial_does_not_have_are_passed_by() -> None:
     axes = plot.parallel_coordinates(result(space, trials))
     paths = axes.collections[1].get_segments()
     assert [float(path[1, 1]) for path in paths] == [0.25, pytest.approx(-0.14)]
-    assert [label.get_text() for label in axes.get_yticklabels()] == ["without"]
+    assert [text.get_text() for text in axes.texts].count("not used") == 1
+    assert "no score" not in [text.get_text() for text in axes.texts]
     optimizer, momentum = plot.parameters(result(space, trials))
     assert len(points(momentum)[0]) == 1
     assert len(points(optimizer)[0]) == 2

@@ -200,7 +200,7 @@ def test_a_trial_of_a_run_that_is_heard_of_is_left_to_it(
     result = search_cases.search(*points, storage=tmp_path / "study.log").run(trials=3, epochs=2)
     beat.join()
     assert [one.ended for one in result.trials] == ["finished", "finished", "unfinished"]
-    why = "process 7 on node3 is at it, last heard of at 2026-01-01 12:00:00"
+    why = "running in process 7 on node3, last heard of at 2026-01-01 12:00:00"
     assert result.trials[2].why == load(tmp_path / "study.log").trials[2].why == why
     assert result.table().endswith(f"3 trials: 2 finished, 1 unfinished; 1 unfinished: {why}")
 
@@ -210,7 +210,7 @@ def test_the_time_of_a_run_ends_its_waiting(points: Any, tmp_path: Path) -> None
     started = time.monotonic()
     result = search_cases.search(*points, storage=tmp_path / "study.log").run(trials=3, epochs=2, time=1.0)
     assert time.monotonic() - started < 30
-    assert result.trials[2].why == "process 7 on node3 is at it, of which nothing was heard yet"
+    assert result.trials[2].why == "running in process 7 on node3, which has not reported yet"
 
 
 @posix
@@ -232,7 +232,7 @@ def test_a_killed_search_on_another_machine_goes_on_here_but_not_as_long_as_it_l
         time.sleep(0.5)  # the next one may be asked for in advance
         result = search_cases.in_processes(search_cases.build, storage=storage, jobs=1).run(trials=4, epochs=3)
         assert [one.ended for one in result.trials][:2] == ["unfinished"] * 2
-        assert f"process {process.pid} on node3 is at it, last heard of at" in result.trials[0].why
+        assert f"running in process {process.pid} on node3, last heard of at" in result.trials[0].why
         process.send_signal(signal.SIGKILL)
     job = search_cases.in_processes(search_cases.build, storage=storage, jobs=1)
     with pytest.warns(RuntimeWarning, match=rf"waits for trials 0 \(process {process.pid} on node3\), 1"):

@@ -170,7 +170,7 @@ def test_a_trial_that_is_signed_in_a_moment_is_left_to_its_process(points: Any, 
     result = search_cases.search(*points, storage=tmp_path / "study.log").run(trials=3, epochs=2)
     signing.join()
     assert [one.ended for one in result.trials] == ["finished", "finished", "unfinished"]
-    assert result.trials[2].why == f"process {os.getppid()} on {filelocks.host()} is at it"
+    assert result.trials[2].why == f"running in process {os.getppid()} on {filelocks.host()}"
 
 
 @pytest.mark.parametrize("sampler", ["random", pytest.param("tpe", marks=pytest.mark.slow)])

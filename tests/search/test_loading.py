@@ -185,7 +185,7 @@ def test_trials_that_have_not_ended_say_why(points: Points, tmp_path: Path) -> N
     found = load(storage)
     assert [one.ended for one in found.trials] == ["finished", "finished", "unfinished", "unfinished"]
     assert [one.why for one in found.trials[2:]] == [
-        "left by a run that has ended; the next run takes it up", f"process {os.getppid()} on here is at it",
+        "left by a run that has ended; the next run takes it up", f"running in process {os.getppid()} on here",
     ]  # fmt: skip
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -62,6 +63,18 @@ def test_a_table_of_conditional_parameters_and_stages(points: Points) -> None:
     assert len(lines) == 12
 
 
+def test_a_notebook_shows_the_best_as_a_table(result: Result, points: Points) -> None:
+    page = result._repr_html_()
+    assert page.count("<tr>") == 1 + min(10, len(result.ranked))
+    cells = re.findall("<t[hd]>([^<]*)</t[hd]>", page)
+    width = len(result.table().splitlines()[0].split())
+    assert cells[: 2 * width] == " ".join(result.table().splitlines()[:2]).split()
+    space = {"<b>": choice(["<i>"]), "units": uniform(1, 2)}
+    page = Search(lambda _: build({}), space, *points, progress=False).run(trials=1, epochs=1)._repr_html_()
+    assert "<b>" not in page
+    assert "<td>&lt;i&gt;</td>" in page
+
+
 def test_a_data_frame(result: Result) -> None:
     pytest.importorskip("pandas")
     table = result.frame()
@@ -86,13 +99,13 @@ def test_importance_tells_what_matters(points: Points) -> None:
     assert list(found) == ["learning_rate", "nothing"]
     assert sum(found.values()) == pytest.approx(1)
     assert found["learning_rate"] > 0.7
-    with pytest.raises(ValueError, match="stage is 2, but there are 1 stage"):
+    with pytest.raises(ValueError, match="stage is 2, but the search has 1 stage"):
         result.importance(stage=2)
 
 
 def test_importance_needs_two_trials(points: Points) -> None:
     result = search(*points).run(trials=1, epochs=1)
-    with pytest.raises(ValueError, match="1 trial has finished, expected at least 2 to compare"):
+    with pytest.raises(ValueError, match="importance needs at least 2 finished trials, and there is 1"):
         result.importance()
 
 

@@ -44,9 +44,6 @@ class Job(Protocol):
     def print_header(self) -> None:
         """Say what runs, and what it learns from."""
 
-    def again(self, params: Any, epochs: int) -> str:
-        """How such a network is trained anew."""
-
     def finish(self, model: pynn.Sequential) -> tuple[Any, str]:
         """The best model as it is to be saved, and the last line."""
 
@@ -248,13 +245,9 @@ def _print_trials(job: Job, result: Result) -> None:
     fold = f"; the model is that of the best of {len(best.folds)} folds" if len(best.folds) > 1 else ""
     print()
     print(messages.filled(f"best: {result.metric} {best.score:.4g} with {showing.params(best.params)}{fold}"))
-    if again := job.again(best.params, max(map(_epochs, best.curves))):
-        print(messages.filled(f"train it anew: {again}"))
+    if best.again:
+        print(messages.filled(f"train it again: {best.again}"))
     print(flush=True)
-
-
-def _epochs(fold: Any) -> int:
-    return max(map(len, fold.values()), default=1)
 
 
 def _say_edges(result: Result) -> None:

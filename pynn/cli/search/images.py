@@ -72,6 +72,26 @@ class Build:
             "prefetch": augment.AHEAD if options.augment else 0,
         }
 
+    def pynn_again(self, params: Mapping[str, Any], epochs: int, seed: int) -> str:
+        """The command that trains such a network again; "" if there is none."""
+        if "momentum" in params:  # no option of `pynn train`
+            return ""
+        options = self.options(params, epochs)
+        searched = {"layers" if name in parameters.EXCLUSIVE else name for name in params}
+        text = [f"pynn train {options.dataset}"]
+        for name in FIXED:
+            value = getattr(options, name)
+            if name not in searched and getattr(self._options, name) is None:
+                continue
+            option = name.replace("_", "-")
+            if isinstance(value, bool):
+                text.append(f"--{'' if value else 'no-'}{option}")
+            elif name == "augment":
+                text.append(f"--augment {params.get('augment', self._options.augment)}")
+            else:
+                text.append(f"--{option} {f'{value:.4g}' if isinstance(value, float) else presets.text(value)}")
+        return " ".join([*text, f"--epochs {epochs} --seed {seed}"])
+
 
 class Images:
     """What is searched for a data set.
@@ -131,26 +151,6 @@ class Images:
         model, *fixed = map(terminal.printable, self.name.split(" ")[1:])
         text = f"{model} with {', '.join(fixed)}, and the rest" if fixed else f"{model}, its settings"
         print(messages.filled(f"{text} as for pynn train"))
-
-    def again(self, params: Mapping[str, Any], epochs: int) -> str:
-        """The command that trains such a network anew; "" if there is none."""
-        if "momentum" in params:  # no option of `pynn train`
-            return ""
-        options = self.build.options(params, epochs)
-        searched = {"layers" if name in parameters.EXCLUSIVE else name for name in params}
-        text = [f"pynn train {options.dataset}"]
-        for name in FIXED:
-            value = getattr(options, name)
-            if name not in searched and getattr(self._options, name) is None:
-                continue
-            option = name.replace("_", "-")
-            if isinstance(value, bool):
-                text.append(f"--{'' if value else 'no-'}{option}")
-            elif name == "augment":
-                text.append(f"--augment {params.get('augment', self._options.augment)}")
-            else:
-                text.append(f"--{option} {f'{value:.4g}' if isinstance(value, float) else presets.text(value)}")
-        return " ".join([*text, f"--epochs {epochs}"])
 
     def finish(self, model: pynn.Sequential) -> tuple[Any, str]:
         """The model with notes of its test, and the last line."""

@@ -86,6 +86,18 @@ class Build:
         model.preprocessing = encoder  # fitted to what the trial trains on, and not to what it is validated on
         return model, settings
 
+    def pynn_again(self, params: Mapping[str, Any], epochs: int, seed: int) -> str:
+        """The estimator that is trained so, in Python; it keeps the best epoch itself."""
+        settings = self.settings(params)
+        hidden = settings.pop("hidden", None)
+        kind = "TabularClassifier" if self._outputs > 1 else "TabularRegressor"
+        found = {**settings, **({} if hidden is None else {"hidden_layer_sizes": hidden}), "epochs": epochs,
+                 "random_state": seed}  # fmt: skip
+        text = ", ".join(
+            f"{name}={value:.4g}" if isinstance(value, float) else f"{name}={value}" for name, value in found.items()
+        )
+        return f"pynn.sklearn.{kind}({text})"
+
 
 def encoder_of() -> TableEncoder:
     """The encoder of RealMLP's recipe, not fitted."""
@@ -167,17 +179,6 @@ class Tables:
     def print_header(self) -> None:
         """Say what runs, what the columns hold, and what is predicted."""
         train.print_header(self._data, "RealMLP")
-
-    def again(self, params: Mapping[str, Any], epochs: int) -> str:
-        """The estimator that is trained so, in Python."""
-        settings = self.build.settings(params)
-        hidden = settings.pop("hidden", None)
-        kind = "TabularClassifier" if self.is_classes else "TabularRegressor"
-        found = {**settings, **({} if hidden is None else {"hidden_layer_sizes": hidden}), "epochs": epochs}
-        text = ", ".join(
-            f"{name}={value:.4g}" if isinstance(value, float) else f"{name}={value}" for name, value in found.items()
-        )
-        return f"pynn.sklearn.{kind}({text})"
 
     def finish(self, model: pynn.Sequential) -> tuple[Any, str]:
         """The model with all that reads a table, and the last line; prints the scores on the test part."""

@@ -63,7 +63,7 @@ class Chart:
             return ""
         x = self.x or _across(series)
         y = self.y or self._up(series)
-        ys, xs = y.ticks(3 if self.small else 6), x.ticks(4)
+        ys, xs = y.ticks(5 if self.small else 6), x.ticks(4)
         if self.across in ("step", "epoch"):
             xs = [value for value in xs if value == int(value)]
         return frame.figure(

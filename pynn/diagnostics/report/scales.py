@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from ...typing import Array
+
+FEWEST = 3  # numbers along an axis, if there are as many round ones
 
 
 @dataclass(frozen=True)
@@ -47,7 +49,17 @@ class Scale:
         first, last = math.ceil(math.log10(self.low) - 1e-9), math.floor(math.log10(self.high) + 1e-9)
         step = max(1, math.ceil((last - first + 1) / most))
         powers = [10.0**power for power in range(first, last + 1, step)]
+        for factors in ((1, 2, 5), (1, 3)) if len(powers) < FEWEST else ():
+            between = self._between(factors)
+            if FEWEST <= len(between) <= most:
+                return between
         return powers if len(powers) > 1 else _round_numbers(self.low, self.high, most)
+
+    def _between(self, factors: Sequence[int]) -> list[float]:
+        """All powers of 10 between low and high, times these factors."""
+        powers = range(math.floor(math.log10(self.low)), math.ceil(math.log10(self.high)) + 1)
+        found = [float(f"{factor}e{power}") for power in powers for factor in factors]
+        return [value for value in found if self.low <= value <= self.high]
 
     def _symmetric(self) -> list[float]:
         largest = max(abs(self.low), abs(self.high))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from matplotlib import colormaps
@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import FigureBase
 
 from ... import checks
-from ...searched import is_wide, score
+from ...searched import is_wide, of_folds, score
 from ...typing import Array
 from ..figures import TITLE, Into, Panels, as_panels, dress, given, log_scale, new_figure
 from .scales import counted, expect_result, short, spoken, written
@@ -48,7 +48,8 @@ def trials(result: Any, ax: Into = None, *, limit: int = 10) -> Panels:
 
     Notes
     -----
-    Solid is the validation, with the best epoch marked; dashed is the training. All panels have the same axis.
+    Solid is the validation, with the best epoch marked; dashed is the training. Of folds, lines are means, and the area
+    is the range of their scores; a mark is the best epoch of a fold. All panels have the same axis.
 
     References
     ----------
@@ -79,7 +80,8 @@ def title(result: Any, best: Sequence[Any]) -> str:
     """What is drawn."""
     other = f", dashed: {training_of(result.metric)} in training" if _has_training(result, best) else ""
     few = f"the best {len(best)} of {counted(result.trials)}" if len(best) < len(result.trials) else counted(best)
-    return f"{spoken(result.metric)} of {few} over the epochs{other}"
+    folds = "; lines: mean of the folds, area: their range" if any(len(one.folds) > 1 for one in best) else ""
+    return f"{spoken(result.metric)} of {few} over the epochs{other}{folds}"
 
 
 def height(best: Sequence[Any]) -> float:
@@ -104,12 +106,12 @@ def draw_into(figure: FigureBase, result: Any, best: Sequence[Any]) -> Panels:
 def draw(axes: Panels, result: Any, best: Sequence[Any]) -> None:
     """A panel for each trial."""
     drawn = [_curves(one, result.metric) for one in best]
-    logarithmic = is_wide(result, np.concatenate([curve for curves in drawn for curve, _ in curves]).tolist())
+    logarithmic = is_wide(result, _values(drawn).tolist())
     staged = len(result.spaces) > 1
     for place, (each, one, curves) in enumerate(zip(axes, best, drawn, strict=True)):
         colour = colormaps["viridis"](PALEST * place / max(len(best) - 1, 1))
-        for curve, is_training in curves:
-            _draw_curve(each, curve, colour, is_training, len(one.folds) > 1)
+        for curve in curves:
+            _draw_curve(each, curve, colour, len(one.folds) > 1)
         _mark(each, one, result.metric, colour)
         _dress(each, f"{place + 1}: {score(one):.4g}", one, staged)
     _limit(axes, drawn, logarithmic)
@@ -125,32 +127,43 @@ def _has_training(result: Any, best: Sequence[Any]) -> bool:
     return other != result.metric and any(other in fold for one in best for fold in one.curves)
 
 
-def _curves(trial: Any, metric: str) -> list[tuple[Array, bool]]:
-    """The score over the epochs of each fold, and the same on training data, with whether it is that."""
+class Curve(NamedTuple):
+    """A measurement over the epochs: the mean of the folds, and their range."""
+
+    mean: Array
+    low: Array
+    high: Array
+    is_training: bool
+
+
+def _curves(trial: Any, metric: str) -> list[Curve]:
+    """The score over the epochs, and the same on training data."""
     names = dict.fromkeys((training_of(metric), metric))
-    return [
-        (np.where(np.isfinite(curve), curve, np.nan), name != metric)
-        for name in names
-        for fold in trial.curves
-        if name in fold and len(curve := np.array(fold[name], np.float64))
-    ]
+    return [Curve(*found, name != metric) for name in names if (found := of_folds(trial, name)) is not None]
 
 
-def _draw_curve(axes: Axes, curve: Array, colour: Any, is_training: bool, thin: bool) -> None:
-    width = (0.8 if thin else 1.1) if is_training else (1.0 if thin else 1.6)
-    size = 3 if len(curve) == 1 else 0
+def _values(drawn: Sequence[Sequence[Curve]]) -> Array:
+    return np.concatenate([part for curves in drawn for curve in curves for part in (curve.low, curve.high)])
+
+
+def _draw_curve(axes: Axes, curve: Curve, colour: Any, has_folds: bool) -> None:
+    x = np.arange(1, len(curve.mean) + 1)
+    size = 3 if len(x) == 1 else 0
     axes.plot(
-        np.arange(1, len(curve) + 1), curve, "--" if is_training else "-", color=colour, linewidth=width,
-        marker="o", markersize=size, alpha=0.8 if is_training else 1,
+        x, curve.mean, "--" if curve.is_training else "-", color=colour, linewidth=1.1 if curve.is_training else 1.6,
+        marker="o", markersize=size, alpha=0.8 if curve.is_training else 1,
     )  # fmt: skip
+    if has_folds and not curve.is_training:
+        axes.fill_between(x, curve.low, curve.high, color=colour, alpha=0.2, linewidth=0)
 
 
 def _mark(axes: Axes, trial: Any, metric: str, colour: Any) -> None:
     """The best epoch of each fold."""
+    size = 4 if len(trial.curves) == 1 else 2.5
     for fold, epoch in zip(trial.curves, trial.best_epochs, strict=False):
         values: Mapping[str, Sequence[float]] = fold
         if len(values.get(metric, ())) >= epoch:
-            axes.plot([epoch], [values[metric][epoch - 1]], "o", color=colour, markersize=4)
+            axes.plot([epoch], [values[metric][epoch - 1]], "o", color=colour, markersize=size)
 
 
 def _dress(axes: Axes, text: str, trial: Any, staged: bool) -> None:
@@ -163,16 +176,16 @@ def _dress(axes: Axes, text: str, trial: Any, staged: bool) -> None:
     axes.set_xlabel("\n".join(lines), fontsize=SMALL, loc="left", color="0.25")
 
 
-def _limit(axes: Panels, drawn: Sequence[Sequence[tuple[Array, bool]]], logarithmic: bool) -> None:
+def _limit(axes: Panels, drawn: Sequence[Sequence[Curve]], logarithmic: bool) -> None:
     """The same axes for all panels."""
-    values = np.concatenate([curve for curves in drawn for curve, _ in curves])
+    values = _values(drawn)
     low, high = float(np.nanmin(values)), float(np.nanmax(values))
     if logarithmic:
         limits = low / 1.2, high * 1.2
     else:
         pad = 0.06 * (high - low) or 0.05 * (abs(high) or 1)
         limits = low - pad, high + pad
-    longest = max((len(curve) for curves in drawn for curve, _ in curves), default=1)
+    longest = max((len(curve.mean) for curves in drawn for curve in curves), default=1)
     for each in axes:
         each.set_ylim(*limits)
         each.set_xlim(*((0.5, 1.5) if longest == 1 else (1 - 0.03 * longest, longest * 1.03)))

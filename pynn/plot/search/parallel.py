@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -10,7 +11,6 @@ from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.figure import FigureBase
-from matplotlib.patheffects import withStroke
 from matplotlib.ticker import LogLocator, MaxNLocator
 
 from ... import searched
@@ -21,6 +21,7 @@ from .scales import Scale, counted, scales, spoken, written
 
 HEIGHT = 3.9  # inches
 ABSENT = -0.14  # where a trial without the parameter crosses its axis
+NOT_USED, NO_SCORE = "not used", "no score"  # what stands there
 PALEST = 0.92  # of the scale of colours, on which the best is darkest
 SMALL = 8  # points
 LETTER = 0.085  # inches of a letter of a name
@@ -50,7 +51,8 @@ def parallel_coordinates(result: Any, ax: Into = None) -> Axes:
     Notes
     -----
     Every axis has its parameter's own scale. The better the darker; the best is black. A trial that does not have a
-    parameter passes below its axis; so does one without a score, which is grey.
+    parameter passes below its axis; one without a score, which is grey, passes below that of the scores. If no trial
+    has a score, there is no axis of scores.
 
     References
     ----------
@@ -70,7 +72,9 @@ def parallel_coordinates(result: Any, ax: Into = None) -> Axes:
 def title(result: Any) -> str:
     """What is drawn."""
     few = f"the best {MOST:,} of " if len(result.trials) > MOST else ""
-    return f"parameters and score of {few}{counted(result.trials)}: the darker, the better"
+    if not any(math.isfinite(score(one)) for one in result.trials):
+        return f"parameters of {few}{counted(result.trials)}, none of which has a score"
+    return f"parameters and score of {few}{counted(result.trials)}: darker is better, black is the best"
 
 
 def draw_into(figure: FigureBase, result: Any) -> None:
@@ -84,9 +88,10 @@ def _draw(axes: Axes, result: Any, found: Mapping[str, Scale]) -> None:
     absent = _absent(result, found)
     ends, marks = _scores(result, ordered)
     lines = [_line(trial, found, end) for trial, end in zip(ordered, ends, strict=True)]
+    if not marks:
+        lines = [line[:-1] for line in lines]
     known = [place for place, end in enumerate(ends) if end != ABSENT]
     lost = [lines[place] for place, end in enumerate(ends) if end == ABSENT]
-    absent.append(len(lost) > 0)
     width = 1.3 if len(lines) <= DENSE else 0.7
     axes.add_collection(LineCollection(lost, colors="0.75", linewidths=0.8, linestyles="dashed", zorder=1))
     shades = colormaps["viridis"](PALEST * np.linspace(0, 1, max(len(known), 1)))
@@ -97,9 +102,10 @@ def _draw(axes: Axes, result: Any, found: Mapping[str, Scale]) -> None:
     if result.ranked:
         axes.add_collection(LineCollection(paths[:1], colors="black", linewidths=2.6, zorder=3))
     for place, scale in enumerate(found.values()):
-        _axis(axes, place, scale.marks(_letters(len(found))), absent[place])
-    _axis(axes, len(found), marks, absent[-1], right=True)
-    _dress(axes, [*found, result.metric], any(absent))
+        _axis(axes, place, scale.marks(_letters(len(found))), NOT_USED if absent[place] else "")
+    if marks:
+        _axis(axes, len(found), marks, NO_SCORE if lost else "", right=True)
+    _dress(axes, [*found, *([result.metric] if marks else [])], any(absent) or (len(lost) > 0 and bool(marks)))
 
 
 def _absent(result: Any, found: Mapping[str, Scale]) -> list[bool]:
@@ -131,27 +137,28 @@ def _scores(result: Any, ordered: Sequence[Any]) -> tuple[list[float], list[tupl
     return np.where(np.isfinite(places), places, ABSENT).tolist(), shown
 
 
-def _axis(axes: Axes, place: int, marks: Sequence[tuple[float, str]], absent: bool, right: bool = False) -> None:
-    """An upright axis with its numbers, which are edged in white over the lines."""
+def _axis(axes: Axes, place: int, marks: Sequence[tuple[float, str]], absent: str, right: bool = False) -> None:
+    """An upright axis with its numbers, which have a white ground over the lines. absent: what stands below it."""
     axes.plot([place, place], [0, 1], color="0.25", linewidth=1.2, zorder=4)
     if absent:
         axes.plot([place, place], [ABSENT, 0], color="0.25", linewidth=0.8, linestyle=":", zorder=4)
-    for height, text in marks:
+    for height, text in [*marks, *([(ABSENT, absent)] if absent else [])]:
         axes.plot([place], [height], marker="_", markersize=6, color="0.25", zorder=4)
         axes.annotate(
             text, (place, height), (6 if right else -6, 0), textcoords="offset points", fontsize=SMALL, zorder=5,
-            ha="left" if right else "right", va="center", path_effects=[withStroke(linewidth=3, foreground="white")],
+            ha="left" if right else "right", va="center",
+            bbox={"facecolor": "white", "alpha": 0.85, "linewidth": 0, "pad": 1},
         )  # fmt: skip
 
 
 def _dress(axes: Axes, names: Sequence[str], absent: bool) -> None:
-    axes.set_xlim(-0.15, len(names) - 1 + 0.15)
+    axes.set_xlim(-0.15, max(len(names) - 1, 0.5) + 0.15)
     axes.set_ylim(ABSENT - 0.05 if absent else -0.05, 1.05)
     axes.spines[:].set_visible(False)
     texts = [_wrapped(spoken(name), int(WIDTH / len(names) / LETTER)) for name in names]
     axes.set_xticks(range(len(names)), texts)
     axes.tick_params(length=0)
-    axes.set_yticks([ABSENT] if absent else [], ["without"] if absent else [], fontsize=SMALL)
+    axes.set_yticks([])
 
 
 def _letters(count: int) -> int:

@@ -10,7 +10,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import FigureBase
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
+from matplotlib.patches import Rectangle
+from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, MaxNLocator, NullFormatter, NullLocator
 from matplotlib.transforms import ScaledTranslation
 
 from ...messages.numbers import told_apart
@@ -20,7 +21,8 @@ from .scales import Scale, chosen, counted, scales, spoken, written
 
 COLUMNS = 3
 HEIGHT = 2.7  # inches of a panel
-STAGES = ("#0072B2", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")  # COLOURS without that of the warnings
+STAGES = ("#0b65a8", "#007a5e", "#a0478a", "#2f9bd6", "#7a6a00", "#555b61")  # as on the page of a search
+LANE = 0.09  # of a panel's height, for trials without a score
 WARNING = COLOURS[1]
 MARKERS = "os^Dv*"
 SMALL = 9  # points
@@ -51,9 +53,9 @@ def parameters(result: Any, ax: Into = None, *, names: Sequence[str] | None = No
 
     Notes
     -----
-    A filled mark is a trial that finished, a hollow one was stopped or pruned, a cross diverged or failed and has no
-    score. A star is the best. The end of a range at which the best trials sit is shaded: better values may lie beyond
-    it. Of several stages, bars above the panel show the range of each.
+    A filled mark is a trial that finished, a hollow one was stopped or pruned. A cross diverged or failed: it has no
+    score, so it lies in a grey lane beyond the axis. A star is the best. The end of a range at which the best trials
+    sit is shaded: better values may lie beyond it. Of several stages, bars above the panel show the range of each.
 
     References
     ----------
@@ -75,6 +77,8 @@ def parameters(result: Any, ax: Into = None, *, names: Sequence[str] | None = No
 
 def title(result: Any) -> str:
     """What is drawn."""
+    if not any(math.isfinite(score(one)) for one in result.trials):
+        return f"values of {counted(result.trials)}, none of which has a score"
     return f"{spoken(result.metric)} of {counted(result.trials)} against each parameter"
 
 
@@ -101,7 +105,7 @@ def _draw_all(axes: Panels, result: Any, found: Mapping[str, Scale]) -> None:
     for place, (each, (name, scale)) in enumerate(zip(axes, found.items(), strict=True)):
         _draw(each, result, name, scale)
         _limit(each, result, scores, logarithmic)
-        if place % COLUMNS == 0:
+        if place % COLUMNS == 0 and any(map(math.isfinite, scores)):
             each.set_ylabel(spoken(result.metric))
 
 
@@ -122,7 +126,7 @@ def _draw(axes: Axes, result: Any, name: str, scale: Scale) -> None:
                 facecolors=colour if filled else "none", edgecolors=colour, linewidths=0 if filled else 1,
                 alpha=pale, zorder=3,
             )  # fmt: skip
-        height = 0.03 if result.mode == "max" else 0.97
+        height = _lane(result)[1]
         axes.scatter(
             [_place(one, name, scale) for one in lost], [height] * len(lost), s=22, marker="x", color="0.45",
             linewidths=1, alpha=pale, transform=axes.get_xaxis_transform(), zorder=3,
@@ -155,11 +159,14 @@ def _scale(axes: Axes, scale: Scale) -> None:
         axes.set_xticks(range(len(texts)), texts, fontsize=SMALL, **turned)
         axes.set_xlim(-0.6, len(texts) - 0.4)
         axes.grid(axis="x", visible=False)
+        if len(texts) == 1:
+            axes.set_xlabel("the only choice", fontsize=SMALL, color="0.35")
         return
     if scale.log:
         axes.set_xscale("log")
         decades = math.log10(scale.high / scale.low)
-        axes.xaxis.set_major_locator(LogLocator(subs=(1.0,) if decades > 2 else (1.0, 2.0, 5.0), numticks=6))
+        between = (1.0,) if decades > 2.5 else (1.0, 3.0) if decades > 1.5 else (1.0, 2.0, 5.0)
+        axes.xaxis.set_major_locator(LogLocator(subs=between, numticks=6))
         axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
         axes.xaxis.set_minor_formatter(NullFormatter())
         factor = (scale.high / scale.low) ** 0.04
@@ -211,19 +218,44 @@ def _shade(axes: Axes, part: Any, end: str) -> None:
 def _limit(axes: Axes, result: Any, scores: Sequence[float], logarithmic: bool) -> None:
     """The same axis of scores for all panels, with room for crosses."""
     known = np.array([value for value in scores if math.isfinite(value)])
+    start, middle, end = _lane(result)
+    if end > start:
+        lane = Rectangle((0, start), 1, end - start, transform=axes.transAxes, color="0.92", linewidth=0, gid="lane")
+        axes.add_patch(lane).set_zorder(0)
     if not len(known):
         axes.set_yticks([])
         axes.set_ylim(0, 1)
         return
     low, high = float(known.min()), float(known.max())
-    below, above = (0.12, 0.06) if result.mode == "max" else (0.06, 0.12)
+    room = 1.12 * LANE / (1 - LANE) if end > start else 0.0
+    below, above = (0.06 + room, 0.06) if middle < 0.5 else (0.06, 0.06 + room)
     if logarithmic:
         wide = high / low
         axes.set_ylim(low / wide**below, high * wide**above)
         log_scale(axes)
-        return
-    wide = (high - low) or 0.1 * abs(high) or 1.0
-    axes.set_ylim(low - below * wide, high + above * wide)
+    else:
+        wide = (high - low) or 0.1 * abs(high) or 1.0
+        axes.set_ylim(low - below * wide, high + above * wide)
+    if end > start:
+        _leave_out(axes, (start, end))
+
+
+def _lane(result: Any) -> tuple[float, float, float]:
+    """Where trials without a score lie, as shares of the height: from the lower end of their lane to the upper one."""
+    if not any(math.isfinite(score(one)) for one in result.trials):
+        return 0.0, 0.5, 1.0
+    if not any(one.ended in LOST for one in result.trials):
+        return 0.0, 0.0, 0.0
+    return (0.0, LANE / 2, LANE) if result.mode == "max" else (1 - LANE, 1 - LANE / 2, 1.0)
+
+
+def _leave_out(axes: Axes, lane: tuple[float, float]) -> None:
+    """Leave out the ticks of y within the lane, where there are no scores."""
+    ticks = axes.get_yticks()
+    shares = axes.transAxes.inverted().transform(axes.transData.transform([(1.0, tick) for tick in ticks]))[:, 1]
+    inside = (shares >= 0) & (shares <= 1) & ~((shares > lane[0]) & (shares < lane[1]))
+    axes.yaxis.set_major_locator(FixedLocator(ticks[inside].tolist()))
+    axes.yaxis.set_minor_locator(NullLocator())
 
 
 def _name(figure: FigureBase, result: Any) -> None:

@@ -12,6 +12,7 @@ from . import curves, parallel, points
 from .scales import counted, scales, spoken
 
 SHOWN = 10  # curves
+LINE = 90  # characters of the title
 
 
 def search_report(result: Any) -> Figure:
@@ -54,7 +55,6 @@ def _title(result: Any) -> str:
         return f"{counted(result.trials)}: {ended}"
     best = result.ranked[0]
     staged = f" of stage {best.stage}" if len(result.spaces) > 1 else ""
-    return (
-        f"best {spoken(result.metric)} {best.score:.4g} (trial {best.number}{staged}); "
-        f"{counted(result.trials)}: {ended}"
-    )
+    found = f"best {spoken(result.metric)} {best.score:.4g} (trial {best.number}{staged})"
+    trials = f"{counted(result.trials)}: {ended}"
+    return f"{found}; {trials}" if len(found) + len(trials) < LINE else f"{found}\n{trials}"

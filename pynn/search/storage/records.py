@@ -12,7 +12,8 @@ from ..trials.trial import Outcome
 from ..trials.watching import FINISHED
 
 RECORD, STUDY = "pynn", "pynn_study"  # names of attributes
-KEPT = ("ended", "why", "score", "folds", "best_epochs", "curves", "verdicts", "settings", "first", "went_on", "error")
+KEPT = ("ended", "why", "score", "folds", "best_epochs", "curves", "verdicts", "settings", "first", "went_on", "error",
+        "again")  # fmt: skip
 MOST = 4000  # characters of a traceback
 PART = 30_000  # characters of an attribute: MySQL takes 65,535, in JSON, where quotation marks take two
 NOTHING = Outcome(ended="")
@@ -59,6 +60,8 @@ class Trial:
         The loss with the first weights, on samples to train on.
     error : str
         The traceback of a failed trial.
+    again : str or None
+        The command that trains such a model again, "" if there is none; None if `build` is a function of a script.
     """
 
     number: int
@@ -78,6 +81,7 @@ class Trial:
     went_on: bool = False
     first: float | None = None
     error: str = ""
+    again: str | None = None
 
     def __repr__(self) -> str:
         score = "no score" if self.score is None else f"score {self.score:.5g}"

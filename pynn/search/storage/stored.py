@@ -80,10 +80,10 @@ class Stored:
         lives = claims.lives(trial)
         if lives is False:
             return LEFT
-        text = f"{claims.shown(trial)} is at it"
+        text = f"running in {claims.shown(trial)}"
         if lives is None:
             beat = beats.read(self._storage.get_study_user_attrs(self._id)).get(claims.run(trial))
-            text += f", last heard of at {printable(beat, 40)}" if beat else ", of which nothing was heard yet"
+            text += f", last heard of at {printable(beat, 40)}" if beat else ", which has not reported yet"
         return text
 
     @property

@@ -115,6 +115,8 @@ class Outcome:
         The traceback of a failed trial.
     place : str
         Where in the code the error was raised, and its type.
+    again : str or None
+        What `build` says to train such a model again, as those of `pynn search` do.
     models : list of bytes
         The model file of each fold, if the score beats the best so far.
     """
@@ -132,6 +134,7 @@ class Outcome:
     seconds: float = 0.0
     error: str = ""
     place: str = ""
+    again: str | None = None
     models: list[bytes] = field(default_factory=list)
 
 
@@ -208,6 +211,8 @@ def _train(build: Build, data: Data, task: Task, fold: int, asked: Asked, outcom
         start=_start(task, fold), ends=task.ends, over=asked.over,
     )  # fmt: skip
     outcome.settings = {name: brief(value) for name, value in settings.items()}
+    if hasattr(build, "pynn_again"):
+        outcome.again = build.pynn_again(task.params, task.epochs, task.seed)
     own = _callbacks(settings.pop("callbacks", None) or ())
     checkpoint = None if task.checkpoint is None else Rare(Path(task.checkpoint) / str(fold))
     try:

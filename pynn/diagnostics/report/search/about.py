@@ -55,11 +55,36 @@ def best(result: Any) -> str:
         return ""
     trial = result.best_trial
     rows = [(words.escaped(name, 60), reading.shown(value)) for name, value in trial.params.items()]
-    text = words.escaped(f"build({trial.params!r})", 2000)
     return (
-        f"{edges(result)}{words.pairs(rows)}<h3>Its training</h3>{words.pairs(_training(result, trial))}"
-        f'<h3>To train it again</h3><pre class="command" tabindex="0">{text}</pre>'
+        f"{edges(result)}{words.pairs(rows)}<h3>Training</h3>{words.pairs(_training(result, trial))}"
+        f"{_settings(trial)}{_again(result, trial)}"
     )
+
+
+def _settings(trial: Any) -> str:
+    """The settings of `fit`; long ones in lines of their own."""
+    found = [(name, reading.shortened(text)) for name, text in trial.settings.items()]
+    found.sort(key=lambda one: len(one[1]) > reading.NARROW)
+    inner = "".join(
+        f"<div{' class=wide' if len(text) > reading.NARROW else ''}><dt>{words.escaped(name, 60)}</dt>"
+        f"<dd>{reading.code(text)}</dd></div>"
+        for name, text in found
+    )
+    return f'<h3>Settings of fit</h3><dl class="pairs">{inner}</dl>' if found else ""
+
+
+def _again(result: Any, trial: Any) -> str:
+    """The command or the code that trains such a model again."""
+    text = trial.again
+    if text is None:
+        epochs = result.settings[trial.stage - 1]["epochs"]
+        more = ", **settings" if trial.settings else ""
+        made = f"model{', settings' if more else ''} = build({trial.params!r})"
+        text = f"{made}\nmodel.fit(x, y, epochs={epochs}, seed={trial.seed}{more})"
+    if not text:
+        return ""
+    lines = "\n".join(words.escaped(line, 2000) for line in text.splitlines())
+    return f'<h3>Train it again</h3><pre class="command" tabindex="0">{lines}</pre>'
 
 
 def _training(result: Any, trial: Any) -> list[tuple[str, str]]:
@@ -74,7 +99,6 @@ def _training(result: Any, trial: Any) -> list[tuple[str, str]]:
         rows.append(("score of each fold", ", ".join(words.number(float(one)) for one in trial.folds)))
     if trial.went_on:
         rows.append(("began", "with weights of the stage before"))
-    rows += [(words.escaped(name, 60), words.escaped(text, 400)) for name, text in trial.settings.items()]
     return rows
 
 
@@ -108,8 +132,8 @@ def importance(result: Any) -> str:
         [words.escaped(name, 60), f'<span class="bar" style="--share:{share / largest:.3f}"></span>{100 * share:.1f} %']
         for name, share in found.items()
     ]
-    stage = " of stage 1, whose ranges are widest" if reading.staged(result) else ""
-    told = f"How much of what makes a trial good each parameter explains, by Optuna, from the trials{stage}."
+    stage = " from stage 1, whose ranges are the widest" if reading.staged(result) else ""
+    told = f"The share of the variation of the score that each parameter explains, estimated by Optuna{stage}."
     return words.table(["parameter", "share"], rows, caption=told, kind="bars")
 
 
@@ -128,7 +152,7 @@ def stages(result: Any) -> str:
         rows.append([str(stage), f"{count:,}", str(settings["epochs"]), best, *ranges])
     head = ["stage", "trials", "epochs", f"best {words.escaped(result.metric, 40)}"]
     head += [words.escaped(name, 40) for name in names]
-    table = words.table(head, rows, caption="From what each stage chose, and the best that it found.", kind="stages")
+    table = words.table(head, rows, caption="The ranges of each stage, and its best score.", kind="stages")
     return f'<ol class="sentences">{sentences}</ol>{table}'
 
 
@@ -152,10 +176,7 @@ def settings(result: Any) -> str:
     first = result.settings[0]
     epochs = ", ".join(str(one["epochs"]) for one in result.settings)
     rows = [
-        (
-            "score",
-            f"{words.escaped(result.metric, 60)}, the {'largest' if result.mode == 'max' else 'smallest'} is best",
-        ),
+        ("score", f"{words.escaped(result.metric, 60)}, {'higher' if result.mode == 'max' else 'lower'} is better"),
         ("epochs of a trial", f"{epochs} in the stages" if reading.staged(result) else epochs),
         ("samples", words.number(first["samples"])),
         ("scored on", words.escaped(first["parts"], 200)),
@@ -164,5 +185,5 @@ def settings(result: Any) -> str:
     flat = [] if reading.staged(result) else [
         (words.escaped(name, 60), _parts(parts)) for name, parts in result.spaces[0].flat().items()
     ]  # fmt: skip
-    space = f"<h3>What was chosen from</h3>{words.pairs(flat)}" if flat else ""
+    space = f"<h3>Search space</h3>{words.pairs(flat)}" if flat else ""
     return words.pairs(rows) + space

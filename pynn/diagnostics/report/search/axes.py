@@ -44,7 +44,7 @@ class Axis(Parameter):
         """Places with their values, along the axis."""
         if self.named:
             return [(self.at(value), words.escaped(reading.plain(value), 18)) for value in self.values]
-        ticks = [value for value in self.scale.ticks(4) if self.low <= value <= self.high or not self.log]
+        ticks = [value for value in self.scale.ticks(5) if self.low <= value <= self.high or not self.log]
         ticks = [value for value in ticks if not self.few or value == int(value)]
         return list(zip(map(self.at, ticks), words.ticks(ticks), strict=True))
 

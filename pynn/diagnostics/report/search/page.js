@@ -10,7 +10,7 @@
   const rows = [...table.tBodies[0].rows];  // in their first order: by the score
   const headings = [...table.tHead.rows[0].cells], names = headings.map((cell) => cell.textContent);
 
-  // A press on a heading sorts by it; numbers as such, and what is not there last.
+  // A click on a heading sorts by it; numbers as such, and what is not there last.
   const number = (text) => Number(text.replace(/[(),]/g, ""));
   const sort = (column) => {
     const heading = headings[column];
@@ -30,6 +30,16 @@
     });
     table.tBodies[0].replaceChildren(...order.map((index) => rows[index]));
   };
+  // A table that is cut says so, and can be shown in full.
+  const region = table.parentElement;
+  if (!region.classList.contains("all")) {
+    const more = make("button", "more", `Show all ${rows.length} rows`);
+    more.type = "button";
+    more.addEventListener("click", () => {
+      more.textContent = region.classList.toggle("all") ? "Show fewer rows" : `Show all ${rows.length} rows`;
+    });
+    region.after(more);
+  }
   headings.forEach((heading, column) => heading.querySelector("button").addEventListener("click", () => sort(column)));
 
   // The trial under the pointer, or that the arrow keys reach, as the table has it.

@@ -13,6 +13,7 @@ TITLES = {
     "best": "Best settings", "trials": "Trials", "curves": "Curves", "parameters": "Parameters",
     "together": "All together", "importance": "Importance", "stages": "Stages", "settings": "Settings",
 }  # fmt: skip
+DEFAULT = "search"  # name of a search that was given none
 MORE = ("search/page.css", "search/page.js")
 
 
@@ -24,7 +25,7 @@ def html(result: Any) -> str:
 
 
 def _title(result: Any) -> str:
-    return f"Search {words.escaped(result.name, 80)}"
+    return "Search" if result.name == DEFAULT else f"Search: {words.escaped(result.name, 80)}"
 
 
 def _main(result: Any) -> str:
@@ -49,9 +50,10 @@ def _main(result: Any) -> str:
 
 def _summary(result: Any) -> str:
     first = result.settings[0]
+    epochs = words.several(first["epochs"], "epoch")
     parts = [
         words.several(len(result.trials), "trial"),
-        words.several(len(result.spaces), "stage") if reading.staged(result) else f"{first['epochs']} epochs",
+        words.several(len(result.spaces), "stage") if reading.staged(result) else epochs,
         words.several(len(reading.names(result)), "parameter"),
         words.escaped(result.metric, 60),
         f"{words.number(first['samples'])} samples",

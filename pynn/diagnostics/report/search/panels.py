@@ -21,7 +21,8 @@ def html(result: Any) -> str:
     """The section; a line if no trial has finished."""
     best = list(result.ranked[:SHOWN])
     drawn = [_series(one, result.metric) for one in best]
-    values = np.concatenate([line.y for lines in drawn for line in lines] or [np.zeros(0)])
+    every = [line for lines in drawn for line in lines]
+    values = np.concatenate([part for line in every for part in (line.y, *(line.band or ()))] or [np.zeros(0)])
     if not np.isfinite(values).any():
         return '<p class="hint">No trial has finished, so there are no curves to rank.</p>'
     longest = max(len(line.y) for lines in drawn for line in lines)
@@ -35,15 +36,17 @@ def html(result: Any) -> str:
 
 
 def _series(trial: Any, metric: str) -> list[Series]:
-    """The score over the epochs of each fold, and the same on training data."""
+    """The score over the epochs, and the same on training data; of several folds the mean, and the scores' range."""
     lines = []
-    for number, fold in enumerate(trial.curves, 1):
-        of_fold = f"fold {number}: " if len(trial.curves) > 1 else ""
-        for name in dict.fromkeys((metric.removeprefix(HELD), metric)):
-            if curve := fold.get(name):
-                held = name == metric
-                x, y = np.arange(1.0, len(curve) + 1), np.array(curve, np.float64)
-                lines.append(Series(of_fold + _spoken(name), "validation" if held else "train", x, y, dashed=not held))
+    mean = f", mean of {len(trial.curves)} folds" if len(trial.curves) > 1 else ""
+    for name in dict.fromkeys((metric.removeprefix(HELD), metric)):
+        found = searched.of_folds(trial, name)
+        if found is not None:
+            held = name == metric
+            x = np.arange(1.0, len(found[0]) + 1)
+            band = found[1:] if held and mean else None
+            colour = "validation" if held else "train"
+            lines.append(Series(_spoken(name) + mean, colour, x, found[0], dashed=not held, band=band))
     return lines
 
 
@@ -67,7 +70,10 @@ def _told(result: Any, drawn: Sequence[Sequence[Series]]) -> str:
     keys = [words.key("validation", _spoken(result.metric))]
     if "train" in kinds:
         keys.append(words.key("train dashed", _spoken(result.metric.removeprefix(HELD))))
+    folds = ""
+    if any(line.band for lines in drawn for line in lines):
+        folds = " Lines are means over the folds, the area is the range of the folds."
     return (
-        f'<p class="hint">{few} that finished, in the order of their scores; all charts have the same axes.</p>'
+        f'<p class="hint">{few} that finished, in the order of their scores; all charts have the same axes.{folds}</p>'
         f'<div class="legend">{"".join(keys)}</div>'
     )

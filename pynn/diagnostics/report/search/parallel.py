@@ -24,24 +24,32 @@ MANY = 100  # trials without a score
 
 def html(result: Any, trials: Sequence[Any]) -> str:
     """The section."""
-    found, scores = axes.of(result), reading.scale(result, trials)
+    found, scores = axes.of(result), reading.scale(result, trials) if reading.has_scores(trials) else None
     begun = [(row, one) for row, one in enumerate(trials) if one.params and one.ended != searched.UNFINISHED]
     if not begun:
         return '<p class="hint">No trial has ended yet.</p>'
+    if scores is None and len(found) < 2:
+        return '<p class="hint">No trial has a score to draw.</p>'
     lines = [(row, one, _line(one, found, scores)) for row, one in begun]
-    drawn = frame.square(_axes(len(found) + 1) + _groups(lines)) + _labels(found, scores)
-    names = [*found, result.metric]
-    xs = [(_across(place, len(names)), words.escaped(name, 24)) for place, name in enumerate(names)]
+    names = [*found] if scores is None else [*found, result.metric]
+    drawn = frame.square(_axes(len(names)) + _groups(lines)) + _labels(found, scores, lines)
+    xs = [(_across(place, len(names)), _broken(name)) for place, name in enumerate(names)]
     rows = [row for row, _, _ in reversed(lines)]
     told = (
         f"{words.several(len(lines), 'trial')} as lines through {', '.join(names)}. "
-        "Arrow keys read the trials, from the best on."
+        f"Arrow keys read the trials{', from the best on' if scores else ''}."
     )
+    caption = "Parameters and score" if scores else "Parameters"
     chart = frame.figure(
-        "together", "Parameters and score", told, [], xs, drawn, "", kind="of-trials parallel",
-        data=words.data({"rows": rows}), legend=_legend(result, lines), notes=[_absent(found, lines)],
+        "together", caption, told, [], xs, drawn, "", kind="of-trials parallel",
+        data=words.data({"rows": rows}), legend=_legend(result, lines),
     )  # fmt: skip
     return f'<div style="--axes:{len(names)}">{chart}</div>'
+
+
+def _broken(name: str) -> str:
+    """A name that may be broken after underscores."""
+    return words.escaped(name, 24).replace("_", "_<wbr>")
 
 
 def _across(place: int, count: int) -> float:
@@ -52,10 +60,11 @@ def _up(at: float) -> float:
     return BOTTOM + (TOP - BOTTOM) * at if math.isfinite(at) else ABSENT
 
 
-def _line(trial: Any, found: Mapping[str, Axis], scores: Scale) -> str:
+def _line(trial: Any, found: Mapping[str, Axis], scores: Scale | None) -> str:
     """The path of a trial."""
     places = [axis.at(trial.params[name]) if name in trial.params else math.nan for name, axis in found.items()]
-    places.append(float(scores.at([searched.score(trial)])[0]))
+    if scores is not None:
+        places.append(float(scores.at([searched.score(trial)])[0]))
     corners = [f"{right(_across(place, len(places)))} {down(_up(at))}" for place, at in enumerate(places)]
     return f'<path d="M{"L".join(corners)}"/>'
 
@@ -70,7 +79,7 @@ def _groups(lines: Sequence[Line]) -> str:
     for place, (_, one, path) in reversed(list(enumerate(lines))):
         group = f"rank{bisect_right(GROUPS, place)}"
         if not math.isfinite(searched.score(one)):
-            group = "unscored many" if lost > MANY else "unscored"
+            group = "unscored many" if lost > MANY else "unscored only" if lost == len(lines) else "unscored"
         elif place == 0 and one.ended == searched.FINISHED:
             group = "first"
         if group != last:
@@ -85,9 +94,16 @@ def _axes(count: int) -> str:
     return f'<path class="axis" d="{lines}"/>'
 
 
-def _labels(found: Mapping[str, Axis], scores: Scale) -> str:
-    """The values along each axis, as text over the lines."""
-    every = [axis.ends() for axis in found.values()] + [frame.marks(scores, scores.ticks(5))]
+def _labels(found: Mapping[str, Axis], scores: Scale | None, lines: Sequence[Line]) -> str:
+    """The values along each axis, as text over the lines; and where trials pass it that have none."""
+    trials = [one for _, one, _ in lines]
+    every = [
+        axis.ends() + [(math.nan, "not used")] * any(name not in one.params for one in trials)
+        for name, axis in found.items()
+    ]
+    if scores is not None:
+        lost = any(not math.isfinite(searched.score(one)) for one in trials)
+        every.append(frame.marks(scores, scores.ticks(5)) + [(math.nan, "no score")] * lost)
     spans = [
         f'<span style="left:{frame.percent(_across(place, len(every)))};bottom:{frame.percent(_up(at))}">{text}</span>'
         for place, marks in enumerate(every)
@@ -96,17 +112,13 @@ def _labels(found: Mapping[str, Axis], scores: Scale) -> str:
     return f'<div class="at" aria-hidden="true">{"".join(spans)}</div>'
 
 
-def _absent(found: Mapping[str, Axis], lines: Sequence[Line]) -> str:
-    """What it means to cross an axis below it."""
-    absent = any(name not in one.params for name in found for _, one, _ in lines)
-    return "A line below an axis is a trial without this parameter, or without a score." if absent else ""
-
-
 def _legend(result: Any, lines: Sequence[Line]) -> str:
     keys = []
     if result.ranked:
         keys.append(words.key("first", "the best"))
-    keys.append(words.key("rank0", "others: the better, the stronger"))
-    if any(not math.isfinite(searched.score(one)) for _, one, _ in lines):
-        keys.append(words.key("unscored dashed", "without a score"))
+    scored = sum(math.isfinite(searched.score(one)) for _, one, _ in lines)
+    if scored > bool(result.ranked):
+        keys.append(words.key("rank0", "others (darker is better)"))
+    if scored < len(lines):
+        keys.append(words.key("unscored dashed", "diverged or failed"))
     return f'<div class="legend">{"".join(keys)}</div>'

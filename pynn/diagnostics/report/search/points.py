@@ -16,17 +16,20 @@ from . import axes, reading
 from .axes import Axis
 
 FEW = 300  # trials: more are drawn paler
-LOST = 0.025  # how far from the bad end of the axis trials without a score are drawn
+LANE = 0.09  # of the height, beyond the bad end of the axis, for trials without a score
 BAR = 0.035  # of the height, for the range of each stage
-COLOURS = 8
+COLOURS = 6
 
 
 def html(result: Any, trials: Sequence[Any]) -> str:
     """The section: a chart for each parameter."""
     scores = reading.scale(result, trials)
     bars = BAR * len(result.spaces) if reading.staged(result) else 0.0
+    lane = 1 - bars
+    if reading.has_scores(trials):
+        lane = LANE if _lost(trials) else 0.0
     charts = [
-        Points(result, trials, scores, name, axis, bars).html(f"parameter-{place}")
+        Points(result, trials, scores, name, axis, (lane, bars)).html(f"parameter-{place}")
         for place, (name, axis) in enumerate(axes.of(result).items())
     ]
     return f'{_legend(result, trials)}<div class="grid">{"".join(charts)}</div>'
@@ -35,11 +38,16 @@ def html(result: Any, trials: Sequence[Any]) -> str:
 class Points:
     """A chart of one parameter.
 
-    scores: the axis of the scores; bars: what is left free above it, for the range of each stage.
+    scores: the axis of the scores; room: shares of the height that are not for it: for trials without a score, and
+    above all for the range of each stage.
     """
 
-    def __init__(self, result: Any, trials: Sequence[Any], scores: Scale, name: str, axis: Axis, bars: float) -> None:
-        self._result, self._scores, self._name, self._axis, self._bars = result, scores, name, axis, bars
+    def __init__(
+        self, result: Any, trials: Sequence[Any], scores: Scale, name: str, axis: Axis, room: tuple[float, float]
+    ) -> None:
+        self._result, self._scores, self._name, self._axis = result, scores, name, axis
+        self._lane, self._bars = room
+        self._below = self._lane if result.mode == "max" else 0.0  # where scores begin
         self._rows = [row for row, one in enumerate(trials) if name in one.params and one.ended != searched.UNFINISHED]
         self._own = [trials[row] for row in self._rows]
         self._x = np.array([axis.of_trial(one.params[name], one.number) for one in self._own])
@@ -49,26 +57,30 @@ class Points:
         value = searched.score(trial)
         if math.isfinite(value):
             return self._squeezed(float(self._scores.at([value])[0]))
-        return LOST if self._result.mode == "max" else self._squeezed(1 - LOST)
+        return self._lane / 2 + (0 if self._below else 1 - self._bars - self._lane)
 
     def _squeezed(self, at: float) -> float:
-        return at * (1 - self._bars)
+        return self._below + at * (1 - self._bars - self._lane)
 
     def html(self, name: str) -> str:
         """The chart."""
-        ys = [(self._squeezed(at), text) for at, text in frame.marks(self._scores, self._scores.ticks(5))]
+        ticks = self._scores.ticks(5) if self._lane < 1 - self._bars else []
+        ys = [(self._squeezed(at), text) for at, text in frame.marks(self._scores, ticks)]
         xs = self._axis.marks()
         grid = frame.grid([] if self._axis.named else [at for at, _ in xs], [at for at, _ in ys])
         sentences, shades = self._edges()
-        drawn = frame.square(f"{shades}{grid}{self._dots()}{self._ranges()}") + self._best()
+        drawn = frame.square(f"{shades}{grid}{self._lanes()}{self._dots()}{self._ranges()}")
+        drawn += self._crosses() + self._best()
+        flat = "" if ticks else " flat"
         good = np.isfinite(self._x)
         places = [(1000 * each[good]).round().astype(int).tolist() for each in (self._x, self._y)]
         rows = [row for row, known in zip(self._rows, good.tolist(), strict=True) if known]
         log = " (log scale)" if self._axis.log and not self._axis.named else ""
         named = f" named{' many' if len(self._axis.values) > 4 else ''}" if self._axis.named else ""
         return frame.figure(
-            name, self._name, self._told(), ys, xs, drawn, f"{self._name}{log}", up=self._result.metric,
-            kind=f"of-trials points{named}", data=words.data({"x": places[0], "y": places[1], "rows": rows}),
+            name, self._name, self._told(), ys, xs, drawn, f"{self._name}{log}",
+            up=self._result.metric if ticks else "", kind=f"of-trials points{named}{flat}",
+            data=words.data({"x": places[0], "y": places[1], "rows": rows}),
             notes=[*(f'<span class="warned">{one}</span>' for one in sentences), self._absent()],
         )  # fmt: skip
 
@@ -81,7 +93,8 @@ class Points:
 
     def _absent(self) -> str:
         count, trials = sum(self._name in one.params for one in self._result.trials), len(self._result.trials)
-        return f"{count:,} of {trials:,} trials have it." if count < trials else ""
+        only = "It is the only choice. " if len(self._axis.values) == 1 else ""
+        return only + (f"{count:,} of {trials:,} trials have it." if count < trials else "")
 
     # Drawing --------------------------------------------------------------------------------------
 
@@ -89,7 +102,7 @@ class Points:
         parts = []
         pale = "" if len(self._own) <= FEW else " pale"
         kinds = [self._kind(one) for one in self._own]
-        for kind in sorted(set(kinds)):  # "early" before "finished", which thereby are on top
+        for kind in sorted({*kinds} - {""}):  # "early" before "finished", which thereby are on top
             chosen = [place for place, each in enumerate(kinds) if each == kind]
             path = frame.dots(self._x[chosen], self._y[chosen])
             parts.append(f'<path class="dots {kind}{pale}" d="{path}"/>')
@@ -99,8 +112,25 @@ class Points:
 
     def _kind(self, trial: Any) -> str:
         if not math.isfinite(searched.score(trial)):
-            return "a-lost"
+            return ""
         return f"{'finished' if trial.ended == searched.FINISHED else 'early'} {colour(trial.stage)}"
+
+    def _lanes(self) -> str:
+        """The ground behind trials without a score."""
+        if not self._lane:
+            return ""
+        top = self._up_end()
+        return f'<rect class="lane" x="0" width="{SIZE}" y="{frame.down(top)}" height="{self._lane * SIZE:.1f}"/>'
+
+    def _up_end(self) -> float:
+        return self._lane if self._below else 1 - self._bars
+
+    def _crosses(self) -> str:
+        """A cross for each trial without a score. In the square, which is stretched, it would be askew."""
+        lost = [x for x, one in zip(self._x, self._own, strict=True) if not self._kind(one) and math.isfinite(x)]
+        crosses = "".join(f'<i style="left:{frame.percent(x)}">×</i>' for x in lost)
+        up = frame.percent(self._up_end() - self._lane / 2)
+        return f'<div class="crosses" style="bottom:{up}" aria-hidden="true">{crosses}</div>' if lost else ""
 
     def _best(self) -> str:
         """A star at the best trial."""
@@ -149,7 +179,12 @@ class Points:
 
 def colour(stage: int) -> str:
     """The class of a stage's colour."""
-    return f"run{(stage - 1) % COLOURS}"
+    return f"stage{(stage - 1) % COLOURS}"
+
+
+def _lost(trials: Sequence[Any]) -> bool:
+    """Whether a trial has ended without a score."""
+    return any(one.ended != searched.UNFINISHED and not math.isfinite(searched.score(one)) for one in trials)
 
 
 def _legend(result: Any, trials: Sequence[Any]) -> str:
@@ -159,15 +194,15 @@ def _legend(result: Any, trials: Sequence[Any]) -> str:
     if reading.staged(result):
         keys += [words.key(f"dot {colour(stage)}", f"stage {stage}") for stage in range(1, len(result.spaces) + 1)]
     elif searched.FINISHED in ended:
-        keys.append(words.key("dot run0", "finished"))
+        keys.append(words.key(f"dot {colour(1)}", "finished"))
     if ended & set(searched.EARLY):
         keys.append(words.key("dot open", "stopped or pruned"))
-    if ended & searched.LOST:
-        keys.append(words.key("dot lost", "diverged or failed, without a score"))
+    if _lost(trials):
+        keys.append('<span class="key"><b class="cross">×</b>diverged or failed</span>')
     if result.ranked:
         keys.append('<span class="key"><b class="star">★</b>the best</span>')
     bars = " Bars above are the ranges of the stages." if reading.staged(result) else ""
-    return (
-        f'<p class="hint">{words.escaped(result.metric, 60)} against each parameter, on its own scale.{bars}</p>'
-        f'<div class="legend">{"".join(keys)}</div>'
-    )
+    told = f"{words.escaped(result.metric, 60)} against each parameter, on its own scale.{bars}"
+    if not reading.has_scores(trials):
+        told = f"No trial has a score to draw: only the values of each parameter that were tried are shown.{bars}"
+    return f'<p class="hint">{told}</p><div class="legend">{"".join(keys)}</div>'

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,12 +14,19 @@ from .. import scales, words
 from ..scales import Scale
 
 LONGEST = 60  # characters of a value
+NARROW = 22  # characters of a setting that fit into a column
+NUMBER = re.compile(r"(?<![\w.])\d+(?:\.\d+(?:e[+-]?\d+)?|e[+-]?\d+)(?![\w.])")
 
 
 def scale(result: Any, trials: Sequence[Any]) -> Scale:
     """The axis of the scores."""
     values = np.array([searched.score(one) for one in trials])
     return scales.around(values, log=searched.is_wide(result, values))
+
+
+def has_scores(trials: Sequence[Any]) -> bool:
+    """Whether there is a score to draw."""
+    return any(math.isfinite(searched.score(one)) for one in trials)
 
 
 def staged(result: Any) -> bool:
@@ -45,6 +54,16 @@ def plain(value: Any) -> str:
 def shown(value: Any) -> str:
     """A value of a parameter as HTML."""
     return words.escaped(plain(value), LONGEST)
+
+
+def shortened(text: str) -> str:
+    """A setting of `fit` with numbers of four digits."""
+    return NUMBER.sub(lambda found: f"{float(found[0]):.4g}".replace("e-0", "e-"), text)
+
+
+def code(text: str) -> str:
+    """A setting of `fit` as HTML: its lines break after spaces, brackets and equals signs."""
+    return re.sub(r"([(=])", r"\1<wbr>", words.escaped(text, 400))
 
 
 def settings(params: Any) -> str:
