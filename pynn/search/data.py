@@ -18,11 +18,10 @@ from ..data import arrays, equal_rows, tables
 from ..data.split import Split, labels_of, numbered
 from ..messages.terminal import brief
 from ..typing import Array
-from . import dealing
+from . import dealing, parts
 from .contents import fingerprint
 
 SHARE = 0.2  # for validation, if there are no folds and nothing else is said
-GROUPS, EQUAL = ", groups kept together", ", equal samples kept together"
 
 
 class Part(NamedTuple):
@@ -45,15 +44,15 @@ class Data:
         Where each fold ends; one number is the end of the training part, which the validation part follows.
     validation : tuple, optional
         Samples of the user's own to validate on.
-    described : str
-        How the parts were made, to compare two searches.
+    parts : dict
+        How they were made, of `parts`, to compare two searches.
     """
 
     def __init__(
-        self, x: Any, y: Array, weights: Array | None, stops: list[int], validation: Any, described: str
+        self, x: Any, y: Array, weights: Array | None, stops: list[int], validation: Any, parts: dict[str, Any]
     ) -> None:
         self.x, self.y, self.weights = x, y, weights
-        self.stops, self.validation, self.described = stops, validation, described
+        self.stops, self.validation, self.parts = stops, validation, parts
 
     @property
     def folds(self) -> int:
@@ -115,7 +114,7 @@ def _with_own(x: Any, y: Array, weights: Array | None, validation: Any, groups: 
     if len(validation) not in (2, 3):
         raise ValueError(f"Search: validation has {len(validation)} arrays, expected (x, y), or with sample_weight")
     held = tuple(validation)
-    return Data(x, y, weights, [len(y)], held, f"{len(arrays.as_array('validation', held[1]))} samples of their own")
+    return Data(x, y, weights, [len(y)], held, parts.own(len(arrays.as_array("validation", held[1]))))
 
 
 def _in_two(x: Any, y: Array, weights: Array | None, validation: Any, groups: Array | None, seed: int) -> Data:
@@ -128,15 +127,15 @@ def _in_two(x: Any, y: Array, weights: Array | None, validation: Any, groups: Ar
         raise TypeError(f"Search: validation is {brief(validation)}, expected a share, a pynn.Split, or (x, y)")
     together = ""
     if groups is not None:
-        held, together = _held_groups(split, groups, y, seed), GROUPS
+        held, together = _held_groups(split, groups, y, seed), parts.GROUPS
     elif (equal := equal_rows.groups(x, y)) is not None:
-        held, together = _held_equal(split, equal, y, seed), EQUAL
+        held, together = _held_equal(split, equal, y, seed), parts.EQUAL
     else:
         held = np.zeros(len(y), bool)
         held[split.places(_indices(y), y, seed)[1]] = True
     order = np.argsort(held, kind="stable")
-    described = f"{split!r}{together}"
-    return Data(_rows(x, order), y[order], _of(weights, order), [int(np.sum(~held))], None, described)
+    made = parts.share(split, together)
+    return Data(_rows(x, order), y[order], _of(weights, order), [int(np.sum(~held))], None, made)
 
 
 def _held_groups(split: Split, groups: Array, y: Array, seed: int) -> Array:
@@ -183,20 +182,21 @@ def _in_folds(x: Any, y: Array, weights: Array | None, folds: int, groups: Array
     Count(2)("Search", "folds", folds)
     own, units, what, together = _indices(y), _indices(y), "samples", ""
     if groups is not None:
-        units, what, together = groups, "groups", GROUPS
+        units, what, together = groups, "groups", parts.GROUPS
     elif (equal := equal_rows.groups(x, y)) is not None:
         own, units, _ = _not_too_large(equal, len(y) / folds)
-        what, together = "different samples", EQUAL
+        what, together = "different samples", parts.EQUAL
     if folds > (count := int(units.max()) + 1):
         raise ValueError(f"Search: folds is {folds}, but there are {count} {what}; take {count} folds or fewer")
-    labels = numbered(y[own]) if _are_labels(y) else np.zeros(len(own), np.int64)
+    stratified = _are_labels(y)
+    labels = numbered(y[own]) if stratified else np.zeros(len(own), np.int64)
     fold = dealing.dealt(units, labels, [1 / folds] * folds, _random(None, seed))[units]
-    parts = [own[fold == number] for number in range(folds)]
+    held = [own[fold == number] for number in range(folds)]
     always = np.setdiff1d(_indices(y), own)
-    order = np.concatenate([*parts, always, *parts])
-    stops = np.cumsum([len(part) for part in parts]).tolist()
-    described = f"{folds} folds{together}"
-    return Data(_rows(x, order), y[order], _of(weights, order), stops, None, described)
+    order = np.concatenate([*held, always, *held])
+    stops = np.cumsum([len(part) for part in held]).tolist()
+    made = parts.folds(folds, stratified, together)
+    return Data(_rows(x, order), y[order], _of(weights, order), stops, None, made)
 
 
 def _indices(y: Array) -> Array:

@@ -16,7 +16,7 @@ from ..messages.terminal import printable
 from ..models.loading import from_bytes, own_classes
 from ..models.sequential import Sequential
 from ..preprocessing import Transformer
-from . import narrowing
+from . import narrowing, parts
 from .stage import Stage
 from .storage.keeping import Keeper
 from .storage.records import Trial, ranked
@@ -56,7 +56,7 @@ class Result:
     spaces : list of Space
         What each stage chose from.
     settings : list of dict
-        What the trials of each stage have in common: epochs, seed, parts, samples.
+        What the trials of each stage have in common: epochs, seed, samples, and in words their parts.
     studies : list of optuna.Study
         Optuna's study of each stage, for its own pictures and analyses.
     """
@@ -71,7 +71,8 @@ class Result:
         self.mode = "max" if self._largest else "min"
         self.spaces = [stage.study.settings.space for stage in stages]
         self.settings = [
-            {name: value for name, value in stage.study.settings._asdict().items() if name in COMMON}
+            {name: parts.text(value) if name == "parts" else value
+             for name, value in stage.study.settings._asdict().items() if name in COMMON}
             for stage in stages
         ]  # fmt: skip
         self.studies = [stage.study.optuna for stage in stages]

@@ -290,7 +290,7 @@ class Search(Constructed):
 
     def _stage(self, place: int, name: str, space: Space, epochs: int) -> Stage[Study]:
         settings = Settings(
-            space, self.metric, self.mode, epochs, self.seed, self.data.described, self.data.samples, self.data.contents
+            space, self.metric, self.mode, epochs, self.seed, self.data.parts, self.data.samples, self.data.contents
         )
         try:
             study = Study(self._storage, name, settings, self.sampler, self.pruner, place)

@@ -11,6 +11,7 @@ pytest.importorskip("optuna")
 
 import pynn
 from pynn.search.data import Data, read
+from pynn.search.parts import text
 
 
 @pytest.fixture
@@ -197,7 +198,7 @@ def test_equal_samples_stay_together(samples: Any, settings: Any, kind: str) -> 
         assert not set(train) & set(held)
         assert 37 <= len(held) <= 45
         assert 6 <= part.validation[1].sum() <= 16
-    assert data.described.endswith(", equal samples kept together")
+    assert text(data.parts).endswith(", equal samples kept together")
 
 
 def test_samples_that_all_occur_often_are_parted_like_others(samples: Any) -> None:
@@ -207,7 +208,7 @@ def test_samples_that_all_occur_often_are_parted_like_others(samples: Any) -> No
     train, held = both(data, 0)
     assert set(train) == set(range(10))
     assert len(set(held)) > 5
-    assert "equal" not in data.described
+    assert not data.parts["together"]
 
 
 def test_a_sample_that_occurs_too_often_is_trained_on(samples: Any) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from ...messages.terminal import brief
+from .. import parts
 from ..space import Space
 
 IN_MEMORY = "memory"
@@ -25,8 +26,8 @@ class Settings(NamedTuple):
         Of a trial.
     seed : int
         Of the search.
-    parts : str
-        How the samples are parted.
+    parts : dict
+        How the samples are parted, of `parts`.
     samples : int
         Number of samples.
     contents : str
@@ -38,7 +39,7 @@ class Settings(NamedTuple):
     mode: str
     epochs: int
     seed: int
-    parts: str
+    parts: dict[str, Any]
     samples: int
     contents: str
 
@@ -86,7 +87,8 @@ def differences(before: Any, now: Mapping[str, Any]) -> Iterator[str]:
         yield "values of x, y, sample_weight or validation were others"
     for name in now:
         if name not in ("space", "contents") and before.get(name) != now[name]:
-            yield f"{name} was {brief(before.get(name))}, now it is {brief(now[name])}"
+            was, is_now = (parts.text(one) if name == "parts" else brief(one) for one in (before.get(name), now[name]))
+            yield f"{name} was {was}, now it is {is_now}"
     old, new = before.get("space") or {}, now["space"]
     for name in dict.fromkeys((*old, *new)):
         if old.get(name) != new.get(name):
