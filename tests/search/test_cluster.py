@@ -363,7 +363,8 @@ def test_a_lost_scheduler_is_an_error_and_loses_nothing(tmp_path: Path) -> None:
         code = "import sys; from dask.__main__ import main; sys.argv[0] = 'dask'; main()"
         nothing = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "OMP_NUM_THREADS": "1"}
-        return subprocess.Popen([sys.executable, "-c", code, *arguments], env=environment, **nothing)  # type: ignore[call-overload,no-any-return]
+        command = [sys.executable, "-c", code, *arguments]
+        return subprocess.Popen(command, env=environment, cwd=tmp_path, **nothing)  # type: ignore[call-overload,no-any-return]
 
     found, file, journal = tmp_path / "scheduler.json", tmp_path / "noted", tmp_path / "study.log"
     scheduler = dask("scheduler", "--port", "0", "--no-dashboard", "--scheduler-file", str(found))

@@ -44,11 +44,14 @@ def test_an_old_optuna_is_refused(anew: None, monkeypatch: pytest.MonkeyPatch) -
         import_module("pynn.search")
 
 
-def test_the_import_does_not_load_dask() -> None:
+def test_the_import_does_not_load_dask(tmp_path: Path) -> None:
     code = "import sys, pynn.search; print([name for name in ('dask', 'distributed') if name in sys.modules])"
     environment = {**os.environ, "PYTHONPATH": str(Path(pynn.__file__).parents[1])}
-    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
-    assert done.stdout == "[]\n"
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(
+        command, env=environment, capture_output=True, text=True, cwd=tmp_path
+    )  # not the clone's sources
+    assert (done.stdout, done.returncode) == ("[]\n", 0), done.stderr
 
 
 def test_models_and_data_of_trials_are_given_free(points: Any) -> None:
