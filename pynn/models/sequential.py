@@ -221,7 +221,9 @@ class Sequential(Model):
             In the order of `classes`. A single output for yes or no gives two columns, no and yes; several answers give
             one column each.
         """
-        return targets.probabilities(self.loss, evaluate_module.predict_outputs(self, x, batch_size))
+        outputs = evaluate_module.predict_outputs(self, x, batch_size)
+        evaluate_module.expect_scores(self)
+        return targets.probabilities(self.loss, outputs)
 
     @property
     def classes(self) -> Array | None:

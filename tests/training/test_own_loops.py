@@ -240,3 +240,19 @@ def test_the_value_of_a_penalty_leaves_gradients_alone(points: Points, backend: 
     np.testing.assert_array_equal(model.gradients, before)
     assert penalty.apply(model) == value
     assert not np.array_equal(model.gradients, before)
+
+
+# Predictions --------------------------------------------------------------------------------------
+
+
+def test_predicting_after_a_loop_with_another_loss_asks_for_that_loss(points: Points, backend: str) -> None:
+    """The loss of a new model, softmax_cross_entropy, would make every sample class 0."""
+    x, y = points[0], points[0][:, :1]
+    model, optimizer = pynn.Sequential(pynn.Affine(1)), pynn.SGD(0.1)
+    for _ in range(50):
+        model.train_step(x, y, "l2", optimizer)
+    for answer in (model.predict, model.predict_proba):
+        with pytest.raises(ValueError, match=r"one output, but its loss, SoftmaxCrossEntropy.*model\.loss ="):
+            answer(x)
+    model.loss = pynn.SquaredError()
+    np.testing.assert_allclose(model.predict(x), y, atol=0.01)
