@@ -60,15 +60,19 @@ def slot(name: str) -> str:
     return f"_value_of_{name}"
 
 
-class NotBuilt:
-    """Stands in the class for an array that instances get when they are built."""
+class NotHeld:
+    """Stands in the class for an array that some of its instances hold; default: what the class had for the others."""
 
-    def __init__(self, name: str) -> None:
-        self.name = name
+    def __init__(self, name: str, *default: Any) -> None:
+        self.name, self.default = name, default
 
     def __get__(self, layer: Holder | None, kind: type) -> Any:
         if layer is None:
             return self
+        if self.name in vars(layer):  # set as a plain attribute before another instance held an array of that name
+            return vars(layer)[self.name]
+        if self.default:
+            return self.default[0]
         raise AttributeError(
             f"{called(layer)} has no {self.name} yet: build it or its model first, or fit that",
             name=self.name, obj=layer,
@@ -81,9 +85,9 @@ def hold(layer: Holder, name: str, array: Array) -> None:
     default = getattr(kind, name, None)
     if not is_held(default):
         if hasattr(kind, name):
-            setattr(kind, slot(name), default)  # such as `bias = None`, for layers without the parameter
+            setattr(kind, slot(name), NotHeld(name, default))  # such as `bias = None`, for layers without the parameter
         if not hasattr(kind, slot(name)):
-            setattr(kind, slot(name), NotBuilt(name))
+            setattr(kind, slot(name), NotHeld(name))
         # attrgetter runs in C: a Python property or __setattr__ would slow down every step.
         setattr(kind, name, property(operator.attrgetter(slot(name)), functools.partial(_assign, name)))
     layer._held[name] = array
@@ -113,8 +117,10 @@ def expect_free(layer: Holder, reserved: set[str], *names: str) -> None:
 def set_before(layer: Holder, name: str) -> Any:
     """What was set as `layer.NAME` before the parameter is declared; None where nothing was."""
     place = slot(name) if is_held(getattr(type(layer), name, None)) else name
-    value = getattr(layer, place, None)
-    return None if value is getattr(type(layer), place, None) else value
+    value, default = getattr(layer, place, None), getattr(type(layer), place, None)
+    if isinstance(default, NotHeld):
+        default = default.default[0] if default.default else None
+    return None if value is default else value
 
 
 def release(layer: Holder) -> None:

@@ -239,6 +239,38 @@ def test_a_name_may_be_a_parameter_in_one_layer_and_a_number_in_another(points: 
     assert model.layers[0].factor.shape == (4,)
 
 
+@pytest.mark.parametrize("first", [True, False])
+@pytest.mark.parametrize("default", [{}, {"factor": None}])
+def test_a_number_that_was_set_before_another_layer_has_the_parameter_stays(
+    first: bool, default: dict[str, Any], points: Points
+) -> None:
+    """In a class whose parameter no layer had before: Python would look for it in the class first."""
+
+    def build(self: Any, input_shape: tuple[int, ...]) -> tuple[int, ...]:
+        if self.trained:
+            self.add_parameter("factor", input_shape, pynn.Constant(3))
+        else:
+            self.factor = 2.0
+        return input_shape
+
+    def made(trained: bool) -> Any:
+        layer = kind()
+        layer.trained = trained
+        return layer
+
+    methods = {"forward": lambda self, x, training: self.factor * x, "backward": lambda self, dy: dy}
+    kind = type("Factor", (pynn.Layer,), {"build": build, **methods, **default})
+    one, other = made(first), made(not first)
+    model = pynn.Sequential(one, other)
+    np.testing.assert_array_equal(model.forward(points[0]), 6 * points[0])
+    number = other if first else one
+    assert number.factor == 2.0
+    number.factor = 4.0
+    np.testing.assert_array_equal(model.forward(points[0]), 12 * points[0])
+    if default:
+        assert kind().factor is None
+
+
 @pytest.mark.parametrize("kind", ["method", "property"])
 def test_a_parameter_does_not_take_the_place_of_a_method(kind: str) -> None:
     class Method(pynn.Layer):
