@@ -81,7 +81,7 @@ DATE = datetime.datetime(2020, 1, 2)
         (np.ma.masked_array(np.arange(60.0), np.arange(60) == 3), ValueError, "y is masked: 1 of"),
         (pl.LazyFrame({"y": [1.0]}), TypeError, r"y is LazyFrame.*y.collect\(\)"),
     ],
-    ids=str,
+    ids=lambda value: str(value)[:20],
 )
 def test_targets_that_are_no_numbers_are_named(x: np.ndarray, y: Any, error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message):
