@@ -276,7 +276,9 @@ class Ensemble(Constructed):
         array (N, ...)
             Predictions in the form of the targets.
         """
-        return self._targets.decode(self.loss, self.loss.predict(self.outputs(x, batch_size)))
+        outputs = self.outputs(x, batch_size)
+        targets.expect_scores(self.loss, outputs)
+        return self._targets.decode(self.loss, self.loss.predict(outputs))
 
     def predict_std(self, x: ArrayLike, batch_size: int | None = None) -> Array:
         """Predict standard deviations of the targets: of the mixture of members with the loss `GaussianNLL`.

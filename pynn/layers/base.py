@@ -231,6 +231,8 @@ class Layer(Buildable, TrainingSettings, WeightLists):
         """Return what copies and pickles carry: what a model file holds, nothing of a batch."""
         held = {slot(name) for name in self._held}
         state = {name: value for name, value in copies.without_batches(self).items() if name not in held}
+        for name in [name for name in state if name.startswith(slot(""))]:  # for a process whose class has no property
+            state[name.removeprefix(slot(""))] = state.pop(name)
         return {
             **state,
             "_buffers": {},

@@ -69,14 +69,15 @@ class NotHeld:
     def __get__(self, layer: Holder | None, kind: type) -> Any:
         if layer is None:
             return self
-        if self.name in vars(layer):  # set as a plain attribute before another instance held an array of that name
-            return vars(layer)[self.name]
-        if self.default:
-            return self.default[0]
-        raise AttributeError(
-            f"{called(layer)} has no {self.name} yet: build it or its model first, or fit that",
-            name=self.name, obj=layer,
-        )  # fmt: skip
+        # A plain attribute was set before another instance held an array of that name.
+        found = [vars(layer)[self.name]] if self.name in vars(layer) else self.default
+        if not found:
+            raise AttributeError(
+                f"{called(layer)} has no {self.name} yet: build it or its model first, or fit that",
+                name=self.name, obj=layer,
+            )  # fmt: skip
+        setattr(layer, slot(self.name), found[0])  # the next steps read it in C
+        return found[0]
 
 
 def hold(layer: Holder, name: str, array: Array) -> None:
@@ -84,10 +85,8 @@ def hold(layer: Holder, name: str, array: Array) -> None:
     kind = type(layer)
     default = getattr(kind, name, None)
     if not is_held(default):
-        if hasattr(kind, name):
-            setattr(kind, slot(name), NotHeld(name, default))  # such as `bias = None`, for layers without the parameter
-        if not hasattr(kind, slot(name)):
-            setattr(kind, slot(name), NotHeld(name))
+        # The default is such as `bias = None`, for layers without the parameter.
+        setattr(kind, slot(name), NotHeld(name, *([default] if hasattr(kind, name) else [])))
         # attrgetter runs in C: a Python property or __setattr__ would slow down every step.
         setattr(kind, name, property(operator.attrgetter(slot(name)), functools.partial(_assign, name)))
     layer._held[name] = array

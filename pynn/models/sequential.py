@@ -221,9 +221,7 @@ class Sequential(Model):
             In the order of `classes`. A single output for yes or no gives two columns, no and yes; several answers give
             one column each.
         """
-        outputs = evaluate_module.predict_outputs(self, x, batch_size)
-        evaluate_module.expect_scores(self)
-        return targets.probabilities(self.loss, outputs)
+        return targets.probabilities(self.loss, evaluate_module.predict_outputs(self, x, batch_size))
 
     @property
     def classes(self) -> Array | None:

@@ -11,7 +11,6 @@ from numpy.typing import ArrayLike
 
 from .. import checks
 from ..layers.embedding import UnknownCode
-from ..losses.labels import LabelLoss
 from ..signatures import answering
 from ..typing import Array
 from . import inputs, sample_weights, targets
@@ -122,19 +121,10 @@ def predict_outputs(model: Trainable, x: Any, batch_size: int | None = None) -> 
 def predictions(model: Trainable, x: Any, batch_size: int | None = None) -> Array:
     """Predictions for raw x (N, ...), in the shape and kind of the targets that the model was fitted to."""
     outputs = predict_outputs(model, x, batch_size)
-    expect_scores(model)
+    targets.expect_scores(model.loss, outputs)
     predicted = model.loss.predict(outputs)
     form = targets.known(model, model.loss)  # None if the model has been given another kind of loss
     return predicted if form is None else form.decode(model.loss, predicted)
-
-
-def expect_scores(model: Trainable) -> None:
-    """ValueError for a single output and a loss that takes one for each class: every sample would be of class 0."""
-    if isinstance(model.loss, LabelLoss) and model.output_shape[-1:] == (1,):
-        raise ValueError(
-            f"the model has one output, but its loss, {type(model.loss).__name__}, needs one for each class: assign "
-            "the loss that it was trained with, as fit does: model.loss = pynn.SquaredError()"
-        )
 
 
 def deviations(model: Trainable, x: Any, batch_size: int | None = None) -> Array:

@@ -274,11 +274,21 @@ def known(model: Answering, loss: Loss) -> Targets | None:
 
 def probabilities(loss: Loss, outputs: Array) -> Array:
     """Probabilities (N, C), one column per class, also if a single output answers yes or no."""
+    expect_scores(loss, outputs)
     columns = loss.probabilities(outputs)
     if _binary(loss, outputs.shape[1:]):
         yes = columns.reshape(-1, 1)
         return np.concatenate([1 - yes, yes], axis=1)
     return columns
+
+
+def expect_scores(loss: Loss, outputs: Array) -> None:
+    """ValueError for a single output and a loss that takes one for each class: every sample would be of class 0."""
+    if loss.classes(outputs.shape[1:]) == 1:
+        raise ValueError(
+            f"the model has one output, but its loss, {type(loss).__name__}, needs one for each class: assign the loss "
+            "that it was trained with, as fit does: model.loss = pynn.SquaredError(), for example"
+        )
 
 
 def _family(loss: Loss, output_shape: Shape) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -269,6 +270,10 @@ def test_a_number_that_was_set_before_another_layer_has_the_parameter_stays(
     np.testing.assert_array_equal(model.forward(points[0]), 12 * points[0])
     if default:
         assert kind().factor is None
+    state = number.__getstate__()
+    assert state["factor"] == 4.0
+    assert not any(name.startswith("_value_of_") for name in state)
+    assert copy.deepcopy(number).factor == 4.0
 
 
 @pytest.mark.parametrize("kind", ["method", "property"])

@@ -47,10 +47,8 @@ def test_an_old_optuna_is_refused(anew: None, monkeypatch: pytest.MonkeyPatch) -
 def test_the_import_does_not_load_dask(tmp_path: Path) -> None:
     code = "import sys, pynn.search; print([name for name in ('dask', 'distributed') if name in sys.modules])"
     environment = {**os.environ, "PYTHONPATH": str(Path(pynn.__file__).parents[1])}
-    command = [sys.executable, "-c", code]
-    done = subprocess.run(
-        command, env=environment, capture_output=True, text=True, cwd=tmp_path
-    )  # not the clone's sources
+    command = [sys.executable, "-c", code]  # elsewhere than in the clone, whose sources have no kernels
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, cwd=tmp_path)
     assert (done.stdout, done.returncode) == ("[]\n", 0), done.stderr
 
 

@@ -302,7 +302,7 @@ def test_a_training_step_allocates_nothing(optimizer: str, rng: np.random.Genera
         tracemalloc.start()
         try:
             before = tracemalloc.get_traced_memory()[0]
-            for _ in range(20):
+            for _ in range(50):
                 model.train_step(x, y, loss, driver, pynn.L2(1e-4))
             peaks.append(tracemalloc.get_traced_memory()[1] - before)
         finally:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import itertools
 
 import numpy as np
@@ -251,7 +252,8 @@ def test_predicting_after_a_loop_with_another_loss_asks_for_that_loss(points: Po
     model, optimizer = pynn.Sequential(pynn.Affine(1)), pynn.SGD(0.1)
     for _ in range(50):
         model.train_step(x, y, "l2", optimizer)
-    for answer in (model.predict, model.predict_proba):
+    ensemble = pynn.Ensemble([model, copy.deepcopy(model)])
+    for answer in (model.predict, model.predict_proba, ensemble.predict):
         with pytest.raises(ValueError, match=r"one output, but its loss, SoftmaxCrossEntropy.*model\.loss ="):
             answer(x)
     model.loss = pynn.SquaredError()
