@@ -1,0 +1,1 @@
+"""One module an experiment, each written as a user of pynn would write it. `pynn.lab.contents` has their order."""
