@@ -8,7 +8,7 @@ from typing import Any
 from .outcome import Outcome
 
 WIDTH = 5.4  # inches
-STYLE: dict[str, Any] = {
+STYLE: Any = {
     "font.size": 9.5,
     "axes.titlesize": 10.5,
     "axes.titlelocation": "left",
