@@ -1,4 +1,7 @@
-"""The command `pynn`: train, evaluate, predict, report, doctor, info. User errors are one line on stderr and code 2."""
+"""The command `pynn`: train, evaluate, predict, search, report, doctor, lab, info.
+
+User errors are one line on stderr and code 2.
+"""
 
 from __future__ import annotations
 

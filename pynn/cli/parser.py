@@ -9,7 +9,7 @@ import pynn
 from pynn import datasets
 
 from ..optimizers import OPTIMIZERS, optimizer
-from . import arguments, augment, evaluate, predict, presets, report, train
+from . import arguments, augment, evaluate, lab, predict, presets, report, train
 from .arguments import Parser
 from .presets import ACTIVATIONS, LEARNING_RATES, SCHEDULES, default
 from .search import options as search
@@ -27,6 +27,7 @@ examples:
   pynn train --run first                       keep what was seen of the training
   pynn doctor first                            say what was wrong with it
   pynn report first                            write a page on it
+  pynn lab                                     what a course claims, checked
   pynn info                                    show what pynn runs on
 
 `pynn COMMAND --help` describes each of them."""
@@ -132,6 +133,7 @@ def build() -> Parser:
     _add_predict(commands)
     _add_report(commands)
     _add_doctor(commands)
+    lab.add(commands)
     command = commands.add_parser("info", help="show version, backend, instruction set, threads, compiler")
     command.set_defaults(run=_show_info)
     parser.commands = commands.choices

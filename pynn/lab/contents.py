@@ -6,12 +6,56 @@ import difflib
 
 from .experiment import Experiment, read
 
-CHAPTERS: dict[str, tuple[str, ...]] = {}
+# Chapter: its experiments. Its title is in `wording`, its texts in texts/LANGUAGE/CHAPTER.md.
+CHAPTERS = {
+    "networks": ("gates", "numeric-vs-backprop"),
+    "activations": ("all-positive-inputs", "relu-speed", "dead-relu"),
+    "preprocessing": ("training-mean", "whitening"),
+    "initialization": ("init-histograms", "zero-init", "sparse-init", "init-mnist"),
+    "normalization": ("batchnorm-scales", "batchnorm-identity", "batchnorm-regularizes"),
+    "losses": ("bins-vs-l2",),
+    "regularization": (
+        "plot-the-new-j",
+        "large-lambda",
+        "weight-decay",
+        "l1-l2",
+        "early-stopping",
+        "early-stopping-l2",
+    ),
+    "dropout": (
+        "dropout",
+        "dropout-expectation",
+        "dropout-rates",
+        "dropconnect",
+        "spatial-dropout",
+        "stochastic-depth",
+        "fractional-pooling",
+    ),
+    "optimizers": (
+        "optimizer-paths",
+        "adam-bias-correction",
+        "adam-rotated",
+        "saddle-and-minimum",
+        "optimizers-mnist",
+        "rate-decay",
+    ),
+    "second_order": ("second-order", "lbfgs-mini-batches"),
+    "babysitting": ("first-loss", "overfit-20", "learning-rates", "flat-loss", "update-ratio"),
+    "search": ("random-vs-grid", "coarse-to-fine"),
+    "ensembles": ("polyak", "snapshots", "ensemble", "ten-crop"),
+    "augmentation": ("augmentation", "augmentation-vs-data", "colour-offset"),
+    "transfer": ("transfer",),
+}
 
 
 def names() -> tuple[str, ...]:
     """The names of all experiments."""
     return tuple(name for chapter in CHAPTERS.values() for name in chapter)
+
+
+def chapter(name: str) -> str:
+    """The chapter of an experiment."""
+    return next(title for title, experiments in CHAPTERS.items() if name in experiments)
 
 
 def find(name: str) -> Experiment:

@@ -36,7 +36,7 @@ def outcomes(
 ) -> Iterator[Outcome]:
     """Yield the outcome of each experiment as soon as its last seed is done, in the order in which that happens.
 
-    done: called after each run.
+    done: called after each run, and at once for those that are kept.
     """
     named = {experiment.name: experiment for experiment in experiments}
     stores = {name: Store(folder, experiment, quick) for name, experiment in named.items()}
@@ -47,6 +47,8 @@ def outcomes(
         lacking = [seed for seed in wanted if again or stores[name].get(seed) is None]
         left[name] = len(lacking)
         missing += [(name, seed) for seed in lacking]
+        for seed in set(wanted) - set(lacking):
+            done(name, seed)
 
     def outcome(name: str) -> Outcome:
         wanted = range(chosen_seeds(named[name], seeds, quick))

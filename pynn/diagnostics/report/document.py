@@ -11,12 +11,15 @@ from typing import Any
 from . import words
 
 
-def html(title: str, main: str, live: str = "", more: Sequence[str] = ()) -> str:
+def html(
+    title: str, main: str, live: str = "", more: Sequence[str] = (), *, style: str = "", language: str = "en"
+) -> str:
     """The whole document.
 
-    title, main: HTML; live: where its script asks for news, "" for a file; more: names of further styles and scripts.
+    title, main: HTML; live: where its script asks for news, "" for a file; more: names of further styles and scripts;
+    style: further CSS.
     """
-    style = _joined("style.css", *(name for name in more if name.endswith(".css")))
+    style = _joined("style.css", *(name for name in more if name.endswith(".css"))) + style
     script = _joined("page.js", *(name for name in more if name.endswith(".js")))
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     policy = (
@@ -24,7 +27,7 @@ def html(title: str, main: str, live: str = "", more: Sequence[str] = ()) -> str
         f"connect-src '{'self' if live else 'none'}'; base-uri 'none'; form-action 'none'"
     )
     return (
-        '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
+        f'<!DOCTYPE html>\n<html lang="{language}"><head><meta charset="utf-8">'
         f'<meta http-equiv="Content-Security-Policy" content="{policy}">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         '<meta name="referrer" content="no-referrer">'
