@@ -28,6 +28,7 @@ Further reading:
     help(pynn.Ensemble)        averages of several models; of a single run: pynn.SnapshotEnsemble, PolyakAverage
     help(pynn.search)          hyperparameters: random search, coarse to fine, with Optuna (extra `search`)
     help(pynn.sklearn)         estimators for scikit-learn (extra `sklearn`)
+    help(pynn.lab)             the claims of a course on training networks, run and checked
     help(pynn.kernels)         the functions that do the computations, in C++ and in NumPy
 """
 
@@ -344,8 +345,9 @@ __all__ = [
 
 if TYPE_CHECKING:
     from . import datasets, diagnostics, metrics, models, plot, transfer
-    from . import search as search  # not in __all__: `from pynn import *` works without Optuna
-    from . import sklearn as sklearn  # likewise, without scikit-learn
+    from . import lab as lab  # not in __all__, since some of its experiments need Optuna or SciPy
+    from . import search as search  # likewise: `from pynn import *` works without Optuna
+    from . import sklearn as sklearn  # and without scikit-learn
     from .callbacks import (
         Checkpoint,
         CSVLogger,
@@ -404,7 +406,7 @@ else:
             return version()
         from importlib import import_module
 
-        if name in ("datasets", "diagnostics", "metrics", "models", "plot", "search", "sklearn", "transfer"):
+        if name in ("datasets", "diagnostics", "lab", "metrics", "models", "plot", "search", "sklearn", "transfer"):
             return import_module(f".{name}", __name__)
         if name in _LATER:
             globals()[name] = getattr(import_module(f".{_LATER[name]}", __name__), name)
@@ -415,4 +417,4 @@ else:
 
 
 def __dir__() -> list[str]:
-    return [*__all__, "__version__", "search", "sklearn"]
+    return [*__all__, "__version__", "lab", "search", "sklearn"]

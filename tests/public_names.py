@@ -26,7 +26,7 @@ METHODS = {  # what users call, and what classes of their own override
     "Trainer": "batches epoch run step stop",
     "Transformer": "fit fit_transform inverse_transform transform",
 }
-WITH_EXTRAS = ("search", "sklearn")  # what `from pynn import *` leaves out, since it needs more than pynn
+WITH_EXTRAS = ("lab", "search", "sklearn")  # what `from pynn import *` leaves out, since it needs more than pynn
 ABSENT = inspect.Parameter.empty
 
 

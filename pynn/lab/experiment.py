@@ -55,7 +55,7 @@ class Claim:
 class Experiment:
     """An experiment of `pynn.lab`, read from its module.
 
-    Attributes
+    Parameters
     ----------
     name : str
         As in `pynn lab NAME`.
@@ -78,6 +78,8 @@ class Experiment:
         How many repetitions, unless the caller says otherwise.
     height : float
         Of the picture, in inches; all are `drawing.WIDTH` wide.
+    module : module
+        Where it stands, to be read as the example of its technique.
     """
 
     name: str

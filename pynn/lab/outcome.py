@@ -16,7 +16,15 @@ FEWEST = 3  # seeds for a verdict
 
 @dataclass(frozen=True)
 class Verdict:
-    """A claim with its figures, one for each seed."""
+    """A claim with its figures.
+
+    Parameters
+    ----------
+    claim : Claim
+        What is judged.
+    figures : tuple of float
+        One for each seed; NaN where a run gave no finite number, which never supports a claim.
+    """
 
     claim: Claim
     figures: tuple[float, ...]
@@ -47,7 +55,7 @@ class Verdict:
 class Outcome:
     """The results of an experiment.
 
-    Attributes
+    Parameters
     ----------
     experiment : Experiment
         What was run.

@@ -23,6 +23,7 @@ if sys.flags.optimize > 1:
 
 INSIDE = (
     "layers",
+    "lab",
     "layers.hierarchical",
     "plot",
     "search",
