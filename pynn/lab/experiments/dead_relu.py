@@ -1,8 +1,8 @@
 """Too large a learning rate kills ReLU units.
 
 2,000 MNIST samples, three hidden layers of 100 ReLU units, He initialization, plain SGD, batch 50, 10 epochs, at six
-learning rates, up to the first at which the loss becomes NaN. A unit is dead if its output is 0 for all samples of the monitor's probe of the training data. The best
-rate is the one with the highest accuracy on 1,000 validation samples.
+learning rates, up to the first at which the loss becomes NaN. A unit is dead if its output is 0 for all samples of the
+monitor's probe of the training data. The best rate is the one with the highest accuracy on 1,000 validation samples.
 """
 
 from collections.abc import Mapping, Sequence
@@ -55,40 +55,40 @@ def dead_units(layer: Any, x: np.ndarray) -> np.ndarray:
     return np.asarray((x.reshape(len(x), -1) @ layer.weight + layer.bias <= 0).all(axis=0))
 
 
+def share_of_dead(snapshot: pynn.diagnostics.Snapshot) -> float:
+    *hidden, _ = snapshot.layers.values()
+    return float(np.mean([layer.dead for layer in hidden]))
+
+
 def run(seed: int, quick: bool) -> dict[str, object]:
     count, epochs = (500, 4) if quick else (2000, 10)
-    digits = pynn.datasets.mnist()
-    order = np.random.default_rng(seed).permutation(len(digits.train[0]))
-    x, y = (part[order[:count]] for part in digits.train)
-    validation = tuple(part[order[-1000:]] for part in digits.train)
-    x = x.astype("float32") / 255
+    images, labels = pynn.datasets.mnist().train
+    order = np.random.default_rng(seed).permutation(len(images))
+    x, y = images[order[:count]].astype("float32") / 255, labels[order[:count]]
+    validation = images[order[-1000:]], labels[order[-1000:]]
 
-    shares: list[float] = []
-    accuracies: list[float] = []
+    shares = np.full(len(RATES), np.nan)
+    accuracies = np.full(len(RATES), np.nan)
     courses = []
     killed = revived = 0
-    for rate in RATES:
+    for index, rate in enumerate(RATES):
         model, monitor = build(seed), pynn.Monitor(interval=20, stop=False)
         options: dict[str, Any] = {"batch_size": 50, "progress": False, "optimizer": pynn.SGD(rate)}
         try:
             model.fit(x, y, epochs=1, **options)
             early = dead_units(model.layers[1], x)
-            model.fit(x, y, epochs=epochs - 1, callbacks=[monitor], **options)
-        except FloatingPointError:  # the loss is NaN, at this rate and above
+            history = model.fit(x, y, epochs=epochs - 1, callbacks=[monitor], **options)
+        except FloatingPointError:  # the loss is NaN, and would be at larger rates
             break
         late = dead_units(model.layers[1], x)
-        killed, revived = killed + early.sum(), revived + (early & ~late).sum()
-        accuracies.append(model.evaluate(*validation)["accuracy"])
-        course = [
-            (snapshot.step, np.mean([layer.dead for layer in list(snapshot.layers.values())[:3]]))
-            for snapshot in monitor.record.snapshots
-        ]
-        courses.append(course)
-        shares.append(course[-1][1])
+        killed, revived = killed + int(early.sum()), revived + int((early & ~late).sum())
+        accuracies[index] = model.evaluate(*validation)["accuracy"]
+        courses.append([(shot.step, share_of_dead(shot)) for shot in history.record.snapshots])
+        shares[index] = courses[-1][-1][1]
     return {
-        "dead": max(shares),
-        "healthy": shares[int(np.argmax(accuracies))],
-        "revived": revived / killed if killed else None,
+        "dead": np.nanmax(shares),
+        "healthy": shares[np.nanargmax(accuracies)],
+        "revived": revived / killed if killed else 0.0,
         "shares": shares,
         "accuracies": accuracies,
         "courses": courses,
@@ -99,11 +99,15 @@ def draw(figure: Any, results: Sequence[Mapping[str, Any]]) -> None:
     upper, lower = figure.subplots(2, 1)
     for key, label, colour, line in (("shares", "dead units", "C1", "o-"), ("accuracies", "accuracy", "C0", "s--")):
         values = 100 * np.array([result[key] for result in results], dtype=float)
-        upper.plot(RATES, np.median(values, axis=0), line, color=colour, label=label)
-        upper.fill_between(RATES, values.min(axis=0), values.max(axis=0), color=colour, alpha=0.2, linewidth=0)
+        upper.plot(RATES, np.nanmedian(values, axis=0), line, color=colour, label=label)
+        upper.fill_between(
+            RATES, np.nanmin(values, axis=0), np.nanmax(values, axis=0), color=colour, alpha=0.2, linewidth=0
+        )
     upper.set(xscale="log", xlabel="learning rate", ylabel="%", ylim=(-3, 103))
     upper.legend()
     for index, line in ((2, "-"), (3, "--"), (4, "-."), (5, ":")):
+        if index >= len(results[0]["courses"]):
+            break
         steps, shares = np.array(results[0]["courses"][index], dtype=float).T
         lower.plot(steps, 100 * shares, line, label=f"rate {RATES[index]:g}")
     lower.set(xlabel="steps", ylabel="dead units in %", ylim=(-3, 103))

@@ -1,8 +1,9 @@
 """Statistics of preprocessing come from the training data and are applied to the test data.
 
 200 MNIST samples to train, 2,000 to test; one hidden layer of 100 ReLU units, Adam 0.001, batch 50, 40 epochs. Mean
-subtraction and whitening (100 principal components) are fitted to the training data, or to training and test data together.
-Then the test data come one class at a time and have their own mean subtracted instead of that of the training data.
+subtraction and whitening (100 principal components) are fitted to the training data, or to training and test data
+together. Then the test data come one class at a time and have their own mean subtracted instead of that of the training
+data.
 """
 
 from collections.abc import Mapping, Sequence
