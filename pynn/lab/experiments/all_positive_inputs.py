@@ -2,8 +2,8 @@
 
 A linear unit with two weights and without bias, squared error, plain SGD with a sample a step. Targets are those of the
 weights (1, -1); training starts at (-1, 1). Inputs are uniform in 0..1, as behind a sigmoid, or the same minus their
-mean. Each kind has the learning rate, out of seven, that comes within 0.1 of the goal in the fewest steps on other
-samples. Signs of gradients are counted at the rate 0.02.
+mean. Each kind has the learning rate, out of six, that comes within 0.1 of the goal in the fewest steps, the mean
+of ten runs on other samples. Signs of gradients are counted at the rate 0.02.
 """
 
 from collections.abc import Mapping, Sequence
@@ -53,7 +53,7 @@ over the steps, for all seeds: zero-mean inputs arrive first."""
 HEIGHT = 5.6
 
 START, GOAL = np.array([-1.0, 1.0]), np.array([1.0, -1.0])
-RATES = (0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0)
+RATES = (0.05, 0.1, 0.2, 0.5, 1.0, 2.0)
 SLOW = 0.02  # many steps, whose signs can be counted
 
 
@@ -83,15 +83,19 @@ def same_sign(gradients: np.ndarray) -> float:
     return float(np.mean(gradients[:, 0] * gradients[:, 1] > 0))
 
 
+def mean_steps(rate: float, centred: bool, seed: int, count: int) -> float:
+    """Steps to the goal, the mean of ten other samplings; all steps if it is not reached."""
+    paths = [descend(samples(1000 + 10 * seed + i, centred, count), rate)[0] for i in range(10)]
+    return float(np.mean([len(path) if np.linalg.norm(path[-1] - GOAL) <= 0.1 else count for path in paths]))
+
+
 def run(seed: int, quick: bool) -> dict[str, object]:
     count = 1000 if quick else 5000
     result: dict[str, object] = {}
     lengths = {}
     for kind in ("positive", "centred"):
         centred = kind == "centred"
-        tried = {rate: descend(samples(1000 + seed, centred, count), rate)[0] for rate in RATES}
-        arrived = {rate: len(path) for rate, path in tried.items() if np.linalg.norm(path[-1] - GOAL) <= 0.1}
-        rate = min(arrived, key=arrived.__getitem__)
+        rate = min(RATES, key=lambda rate: mean_steps(rate, centred, seed, count))
         path, _ = descend(samples(seed, centred, count), rate)
         lengths[kind] = np.linalg.norm(np.diff(path, axis=0), axis=1).sum()
         result[kind] = {"rate": rate, "path": path[:300], "length": lengths[kind], "steps": len(path) - 1}
@@ -113,7 +117,7 @@ def draw(figure: Any, results: Sequence[Mapping[str, Any]]) -> None:
         panel.plot(*path.T, ".-", color=colour, linewidth=1, markersize=3)
         panel.plot(*START, "s", color="black")
         panel.plot(*GOAL, "*", color="black", markersize=11)
-        panel.set(title=title, xlabel="weight 1", xlim=(-2, 2), ylim=(-2, 2), aspect="equal")
+        panel.set(title=title, xlabel="weight 1", xlim=(-2.5, 2.5), ylim=(-2.5, 2.5), aspect="equal")
         for result in results:
             path = np.array(result[kind]["path"])
             label = title if result is results[0] else None

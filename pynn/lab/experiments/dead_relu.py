@@ -40,7 +40,7 @@ CLAIMS = (
 )
 PICTURE = """Above, the share of dead units at the end over the learning rate, with the range of the seeds: near 0 at
 small rates, high at large ones; and the validation accuracy, which falls there. Below, the share of dead units over the
-steps at four rates."""
+steps at three rates, a line for each seed: at rate 1 most units die within the first steps."""
 HEIGHT = 5.2
 
 RATES = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0)
@@ -48,11 +48,11 @@ RATES = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0)
 
 def build(seed: int) -> pynn.Sequential:
     hidden = [layer for _ in range(3) for layer in (pynn.Affine(100), pynn.ReLU())]
-    return pynn.Sequential(pynn.Flatten(), *hidden, pynn.Affine(10), seed=seed)
+    return pynn.Sequential(*hidden, pynn.Affine(10), seed=seed)
 
 
 def dead_units(layer: Any, x: np.ndarray) -> np.ndarray:
-    return np.asarray((x.reshape(len(x), -1) @ layer.weight + layer.bias <= 0).all(axis=0))
+    return np.asarray((x @ layer.weight + layer.bias <= 0).all(axis=0))
 
 
 def share_of_dead(snapshot: pynn.diagnostics.Snapshot) -> float:
@@ -64,26 +64,30 @@ def run(seed: int, quick: bool) -> dict[str, object]:
     count, epochs = (500, 4) if quick else (2000, 10)
     images, labels = pynn.datasets.mnist().train
     order = np.random.default_rng(seed).permutation(len(images))
-    x, y = images[order[:count]].astype("float32") / 255, labels[order[:count]]
-    validation = images[order[-1000:]], labels[order[-1000:]]
+    pixels = images.reshape(len(images), -1)[order].astype("float32") / 255
+    labels = labels[order]
+    x, y = pixels[:count], labels[:count]
+    validation = pixels[-1000:], labels[-1000:]
 
     shares = np.full(len(RATES), np.nan)
     accuracies = np.full(len(RATES), np.nan)
     courses = []
     killed = revived = 0
     for index, rate in enumerate(RATES):
-        model, monitor = build(seed), pynn.Monitor(interval=20, stop=False)
+        model = build(seed)
         options: dict[str, Any] = {"batch_size": 50, "progress": False, "optimizer": pynn.SGD(rate)}
         try:
-            model.fit(x, y, epochs=1, **options)
-            early = dead_units(model.layers[1], x)
-            history = model.fit(x, y, epochs=epochs - 1, callbacks=[monitor], **options)
+            first = model.fit(x, y, epochs=1, callbacks=[pynn.Monitor(interval=20, stop=False)], **options)
+            early = dead_units(model.layers[0], x)
+            rest = model.fit(x, y, epochs=epochs - 1, callbacks=[pynn.Monitor(interval=20, stop=False)], **options)
         except FloatingPointError:  # the loss is NaN, and would be at larger rates
             break
-        late = dead_units(model.layers[1], x)
-        killed, revived = killed + int(early.sum()), revived + int((early & ~late).sum())
+        late = dead_units(model.layers[0], x)
+        killed += int(early.sum())
+        revived += int((early & ~late).sum())
         accuracies[index] = model.evaluate(*validation)["accuracy"]
-        courses.append([(shot.step, share_of_dead(shot)) for shot in history.record.snapshots])
+        snapshots = first.record.snapshots + rest.record.snapshots
+        courses.append([(snapshot.step, share_of_dead(snapshot)) for snapshot in snapshots])
         shares[index] = courses[-1][-1][1]
     return {
         "dead": np.nanmax(shares),
@@ -104,11 +108,12 @@ def draw(figure: Any, results: Sequence[Mapping[str, Any]]) -> None:
             RATES, np.nanmin(values, axis=0), np.nanmax(values, axis=0), color=colour, alpha=0.2, linewidth=0
         )
     upper.set(xscale="log", xlabel="learning rate", ylabel="%", ylim=(-3, 103))
-    upper.legend()
-    for index, line in ((2, "-"), (3, "--"), (4, "-."), (5, ":")):
-        if index >= len(results[0]["courses"]):
-            break
-        steps, shares = np.array(results[0]["courses"][index], dtype=float).T
-        lower.plot(steps, 100 * shares, line, label=f"rate {RATES[index]:g}")
+    upper.legend(loc="center left")
+    for index, colour, line in ((2, "C0", "-"), (3, "C2", "--"), (4, "C1", "-.")):
+        for result in results:
+            if index < len(result["courses"]):
+                steps, shares = np.array(result["courses"][index], dtype=float).T
+                label = f"rate {RATES[index]:g}" if result is results[0] else None
+                lower.plot(steps, 100 * shares, line, color=colour, linewidth=1.2, label=label)
     lower.set(xlabel="steps", ylabel="dead units in %", ylim=(-3, 103))
-    lower.legend()
+    lower.legend(loc="center right")

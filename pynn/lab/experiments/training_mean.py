@@ -95,5 +95,6 @@ def draw(figure: Any, results: Sequence[Mapping[str, Any]]) -> None:
         axes.plot(values, [row] * len(values), "o", alpha=0.6, color="C0")
         axes.plot(np.median(values), row, "|", color="black", markersize=16)
     axes.set_yticks(range(len(ROWS)), ROWS.values())
+    axes.margins(y=0.15)
     axes.invert_yaxis()
     axes.set(xlabel="test accuracy in %", xlim=(None, 100))

@@ -1,6 +1,6 @@
 """Whitening turns the covariance of the data into the identity.
 
-10,000 of our 20,000 CIFAR-10 images, another half for each seed, 3,072 numbers each (the short form: 1,500 images,
+5,000 of our 20,000 CIFAR-10 images, others for each seed, 3,072 numbers each (the short form: 1,500 images,
 halved to 16x16). PCA whitening with the notes' epsilon of 1e-5 for pixels of 0..255. The pictures keep the first 144
 components, as in the notes.
 """
@@ -48,7 +48,7 @@ def roughness(images: np.ndarray) -> float:
 
 def run(seed: int, quick: bool) -> dict[str, object]:
     images, _ = pynn.datasets.cifar10().train
-    count = 1500 if quick else 10_000
+    count = 1500 if quick else 5000
     images = images[np.random.default_rng(seed).permutation(len(images))[:count]]
     if quick:
         images = images.reshape(count, 16, 2, 16, 2, 3).mean(axis=(2, 4)).astype("uint8")
