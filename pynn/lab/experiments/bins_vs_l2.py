@@ -1,10 +1,10 @@
 """Softmax over bins withstands outliers and targets with two peaks; squared error does not.
 
-1,000 samples x in -1..1 of y = sin(4x) + noise of 0.1, a hidden layer of 64 tanh units, Adam, batch 50, 200 epochs. Once
-with clean targets; once with 8 added to a tenth of them; once with half of all signs reversed, so that each x has two
-likely targets. The same network learns y (standardized) with L2, or 20 bins of y with softmax, of which the most likely
-is the answer. Each has its best of four learning rates by its own loss on validation data. The error is the median
-distance to the true curve, or to the nearer of the two.
+1,000 samples x in -1..1 of y = sin(4x) + noise of 0.1, a hidden layer of 64 tanh units, Adam, batch 50, 200 epochs.
+Once with clean targets; once with 8 added to a tenth of them; once with half of all signs reversed, so that each x has
+two likely targets. The same network learns y (standardized) with L2, or 20 bins of y with softmax, of which the most
+likely is the answer. Each has its best of four learning rates by its own loss on validation data. The error is the
+median distance to the true curve, or to the nearer of the two.
 """
 
 from collections.abc import Mapping, Sequence

@@ -113,7 +113,7 @@ def draw(figure: Any, results: Sequence[Mapping[str, Any]]) -> None:
         for result in results:
             if index < len(result["courses"]):
                 steps, shares = np.array(result["courses"][index], dtype=float).T
-                label = f"rate {RATES[index]:g}" if result is results[0] else None
-                lower.plot(steps, 100 * shares, line, color=colour, linewidth=1.2, label=label)
+                name = f"rate {RATES[index]:g}" if result is results[0] else None
+                lower.plot(steps, 100 * shares, line, color=colour, linewidth=1.2, label=name)
     lower.set(xlabel="steps", ylabel="dead units in %", ylim=(-3, 103))
     lower.legend(loc="center right")

@@ -2,9 +2,9 @@
 
 1,000 CIFAR-10 images, halved to 16x16 pixels, mean subtracted; three convolutions of 3x3 with 16, 16 and 32 channels,
 max pooling after the first two, and an affine layer; SGD with momentum 0.9, batch 50. Weights start as suits the
-activation: He for ReLU, Glorot for tanh and sigmoid. Each activation has its best of four learning rates. Counted are
-the steps until the mean loss of 20 steps is below 0.7, which is about Krizhevsky's 25% of errors. A run ends after 8
-times the steps of ReLU at the latest; the factor is then written as 8.
+activation: He for ReLU, Glorot for tanh and sigmoid. Each activation has its best of five learning rates. Counted are
+the steps until the mean loss of 20 steps is below 0.7, which is about Krizhevsky's 25% of errors. A run ends after 6
+times the steps of ReLU at the latest; the factor is then written as 6.
 """
 
 from collections.abc import Mapping, Sequence
@@ -27,8 +27,8 @@ CLAIMS = (
 PICTURE = """Training loss over the steps at the best learning rate of each activation, for all seeds. ReLU falls first,
 then tanh; sigmoid stays near 2.3 for long. A dotted line marks the loss of 0.7."""
 
-TARGET, WINDOW, PATIENCE = 0.7, 20, 8
-RATES = (0.003, 0.01, 0.03, 0.1)
+TARGET, WINDOW, PATIENCE = 0.7, 20, 6
+RATES = (0.01, 0.03, 0.1, 0.3, 1.0)
 
 
 def build(activation: str, seed: int) -> pynn.Sequential:
@@ -56,7 +56,7 @@ def losses(model: pynn.Sequential, data: tuple[Any, Any], rate: float, limit: in
 
 
 def run(seed: int, quick: bool) -> dict[str, object]:
-    count = 200 if quick else 1000
+    count = 100 if quick else 1000
     images, labels = pynn.datasets.cifar10().train
     chosen = np.random.default_rng(seed).choice(len(images), count, replace=False)
     pixels = images[chosen].astype("float32") / 255
@@ -67,8 +67,11 @@ def run(seed: int, quick: bool) -> dict[str, object]:
     curves: dict[str, list[float]] = {}
     for activation in ("relu", "tanh", "sigmoid"):
         best = limit
-        for rate in RATES:
-            curve = losses(build(activation, seed), data, rate, best)
+        for rate in RATES[1:3] if quick else RATES:
+            try:
+                curve = losses(build(activation, seed), data, rate, best)
+            except FloatingPointError:  # the loss is NaN
+                continue
             if activation not in curves or len(curve) < best:
                 curves[activation], best = curve, len(curve)
         if activation == "relu":
