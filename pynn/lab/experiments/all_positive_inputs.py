@@ -50,7 +50,7 @@ CLAIMS = (
 PICTURE = """Paths of the two weights from the upper left to the lower right. With positive inputs the path is a zig-zag
 of steps to the upper right and the lower left; with zero-mean inputs it is more direct. Below, the distance to the goal
 over the steps, for all seeds: zero-mean inputs arrive first."""
-HEIGHT = 5.6
+HEIGHT = 5.3
 
 START, GOAL = np.array([-1.0, 1.0]), np.array([1.0, -1.0])
 RATES = (0.1, 0.2, 0.5, 1.0, 2.0)

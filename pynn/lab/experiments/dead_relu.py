@@ -77,17 +77,16 @@ def run(seed: int, quick: bool) -> dict[str, object]:
         model = build(seed)
         options: dict[str, Any] = {"batch_size": 50, "progress": False, "optimizer": pynn.SGD(rate)}
         try:
-            first = model.fit(x, y, epochs=1, callbacks=[pynn.Monitor(interval=20, stop=False)], **options)
+            model.fit(x, y, epochs=1, callbacks=[pynn.Monitor(interval=20, stop=False)], **options)
             early = dead_units(model.layers[0], x)
-            rest = model.fit(x, y, epochs=epochs - 1, callbacks=[pynn.Monitor(interval=20, stop=False)], **options)
+            history = model.fit(x, y, epochs=epochs - 1, callbacks=[pynn.Monitor(interval=20, stop=False)], **options)
         except FloatingPointError:  # the loss is NaN, and would be at larger rates
             break
         late = dead_units(model.layers[0], x)
         killed += int(early.sum())
         revived += int((early & ~late).sum())
         accuracies[index] = model.evaluate(*validation)["accuracy"]
-        snapshots = first.record.snapshots + rest.record.snapshots
-        courses.append([(snapshot.step, share_of_dead(snapshot)) for snapshot in snapshots])
+        courses.append([(snapshot.step, share_of_dead(snapshot)) for snapshot in history.record.snapshots])
         shares[index] = courses[-1][-1][1]
     return {
         "dead": np.nanmax(shares),
