@@ -63,11 +63,10 @@ def share_of_dead(snapshot: pynn.diagnostics.Snapshot) -> float:
 def run(seed: int, quick: bool) -> dict[str, object]:
     count, epochs = (500, 4) if quick else (2000, 10)
     images, labels = pynn.datasets.mnist().train
-    order = np.random.default_rng(seed).permutation(len(images))
-    pixels = images.reshape(len(images), -1)[order].astype("float32") / 255
-    labels = labels[order]
+    chosen = np.random.default_rng(seed).choice(len(images), count + 1000, replace=False)
+    pixels, labels = images[chosen].reshape(count + 1000, -1).astype("float32") / 255, labels[chosen]
     x, y = pixels[:count], labels[:count]
-    validation = pixels[-1000:], labels[-1000:]
+    validation = pixels[count:], labels[count:]
 
     shares = np.full(len(RATES), np.nan)
     accuracies = np.full(len(RATES), np.nan)
@@ -92,6 +91,7 @@ def run(seed: int, quick: bool) -> dict[str, object]:
         "dead": np.nanmax(shares),
         "healthy": shares[np.nanargmax(accuracies)],
         "revived": revived / killed if killed else 0.0,
+        "killed": killed,
         "shares": shares,
         "accuracies": accuracies,
         "courses": courses,
@@ -102,10 +102,11 @@ def draw(figure: Any, results: Sequence[Mapping[str, Any]]) -> None:
     upper, lower = figure.subplots(2, 1)
     for key, label, colour, line in (("shares", "dead units", "C1", "o-"), ("accuracies", "accuracy", "C0", "s--")):
         values = 100 * np.array([result[key] for result in results], dtype=float)
-        upper.plot(RATES, np.nanmedian(values, axis=0), line, color=colour, label=label)
-        upper.fill_between(
-            RATES, np.nanmin(values, axis=0), np.nanmax(values, axis=0), color=colour, alpha=0.2, linewidth=0
-        )
+        ran = ~np.isnan(values).all(axis=0)
+        rates, values = np.array(RATES)[ran], values[:, ran]
+        upper.plot(rates, np.nanmedian(values, axis=0), line, color=colour, label=label)
+        low, high = np.nanmin(values, axis=0), np.nanmax(values, axis=0)
+        upper.fill_between(rates, low, high, color=colour, alpha=0.2, linewidth=0)
     upper.set(xscale="log", xlabel="learning rate", ylabel="%", ylim=(-3, 103))
     upper.legend(loc="center left")
     for index, colour, line in ((2, "C0", "-"), (3, "C2", "--"), (4, "C1", "-.")):
