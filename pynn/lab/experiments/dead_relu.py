@@ -38,9 +38,9 @@ CLAIMS = (
         unit="%",
     ),
 )
-PICTURE = """Above, the share of dead units at the end over the learning rate, with the range of the seeds: near 0 at
-small rates, high at large ones; and the validation accuracy, which falls there. Below, the share of dead units over the
-steps at three rates, a line for each seed: at the highest of them most units die within the first steps."""
+PICTURE = """Above, the share of dead units at the end over the learning rate, with the range of the seeds: near 0 up
+to 0.3, high at 0.7 and 1; and the validation accuracy, which falls there. Below, the share of dead units over the
+steps at three rates, a line for each seed: most units that die do so within the first 50 steps."""
 HEIGHT = 5.2
 
 RATES = (0.01, 0.03, 0.1, 0.3, 0.5, 0.7, 1.0)
@@ -116,4 +116,4 @@ def draw(figure: Any, results: Sequence[Mapping[str, Any]]) -> None:
                 name = f"rate {RATES[index]:g}" if result is results[0] else None
                 lower.plot(steps, 100 * shares, line, color=colour, linewidth=1.2, label=name)
     lower.set(xlabel="steps", ylabel="dead units in %", ylim=(-3, 103))
-    lower.legend(loc="center right")
+    lower.legend(loc="upper center", ncols=3)

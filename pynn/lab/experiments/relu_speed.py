@@ -55,6 +55,11 @@ def losses(model: pynn.Sequential, data: tuple[Any, Any], rate: float, limit: in
     return found
 
 
+def reached(curve: list[float]) -> tuple[int, float]:
+    """Steps and the loss at the end, which decides if no rate reaches the target."""
+    return len(curve), float(np.mean(curve[-WINDOW:]))
+
+
 def run(seed: int, quick: bool) -> dict[str, object]:
     count = 100 if quick else 1000
     images, labels = pynn.datasets.cifar10().train
@@ -72,7 +77,7 @@ def run(seed: int, quick: bool) -> dict[str, object]:
                 curve = losses(build(activation, seed), data, rate, best)
             except FloatingPointError:  # the loss is NaN
                 continue
-            if activation not in curves or len(curve) < best:
+            if activation not in curves or reached(curve) < reached(curves[activation]):
                 curves[activation], best = curve, len(curve)
         if activation == "relu":
             limit = PATIENCE * best
