@@ -22,8 +22,8 @@ CLAIMS = (
     Claim("peaks", "with two peaks, the error of L2 is at least 3 times that of bins", NOTES, at_least=3, unit="x"),
     Claim("clean", "with clean targets too, the error of L2 is at least that of bins", NOTES, at_least=1, unit="x"),
 )
-PICTURE = """Samples and predictions. Left, with outliers: the curve of L2 lies above the samples, that of bins on them, apart from
-a few narrow peaks. Right, two peaks: L2 runs through the empty middle, bins jump between both curves."""
+PICTURE = """Samples and predictions. Left, with outliers: the curve of L2 lies above the samples, that of bins on them,
+apart from a few narrow peaks. Right, two peaks: L2 runs through the empty middle, bins jump between both curves."""
 RATES = (0.001, 0.003, 0.01, 0.03)
 GRID = np.linspace(-1, 1, 201, dtype="float32")[:, None]
 

@@ -41,7 +41,7 @@ CLAIMS = (
     ),
 )
 PICTURE = """Test accuracy as dots, one for each seed, in five rows: mean of the training data, mean of all data,
-whitening by the training data, whitening by all data, and own mean of each class."""
+own mean of each class, whitening by the training data, and whitening by all data."""
 HEIGHT = 2.8
 ROWS = {
     "mean": "mean of training data",
