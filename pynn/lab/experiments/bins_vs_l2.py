@@ -8,7 +8,7 @@ median distance to the true curve, or to the nearer of the two.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -24,6 +24,7 @@ CLAIMS = (
 )
 PICTURE = """Samples and predictions. Left, with outliers: the curve of L2 lies above the samples, that of bins on them,
 apart from a few narrow peaks. Right, two peaks: L2 runs through the empty middle, bins jump between both curves."""
+Samples: TypeAlias = tuple[np.ndarray, np.ndarray]
 RATES = (0.001, 0.003, 0.01, 0.03)
 GRID = np.linspace(-1, 1, 201, dtype="float32")[:, None]
 
@@ -32,7 +33,7 @@ def curve(x: np.ndarray) -> np.ndarray:
     return np.asarray(np.sin(4 * x[:, 0]))
 
 
-def sample(kind: str, count: int, generator: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+def sample(kind: str, count: int, generator: np.random.Generator) -> Samples:
     x = generator.uniform(-1, 1, (count, 1)).astype("float32")
     y = curve(x)
     if kind == "peaks":
@@ -47,35 +48,39 @@ def build(outputs: int, seed: int) -> pynn.Sequential:
     return pynn.Sequential(pynn.Affine(64), pynn.Tanh(), pynn.Affine(outputs), seed=seed)
 
 
+def with_l2(train: Samples, validation: Samples, seed: int, **options: Any) -> tuple[float, np.ndarray]:
+    """The validation loss and the predictions on the grid."""
+    model = build(1, seed)
+    history = model.fit(
+        *train, validation=validation, loss="l2", target_preprocessing=pynn.Standardization(), **options
+    )
+    return history["val_loss"][-1], model.predict(GRID)
+
+
+def with_bins(train: Samples, validation: Samples, seed: int, **options: Any) -> tuple[float, np.ndarray]:
+    binner = pynn.Binner(20)
+    labels = binner.fit_transform(train[1])
+    model = build(20, seed)
+    history = model.fit(train[0], labels, validation=(validation[0], binner.transform(validation[1])), **options)
+    return history["val_loss"][-1], binner.inverse_transform(model.predict(GRID))  # of the most likely bin
+
+
 def run(seed: int, quick: bool) -> dict[str, object]:
     count, epochs = (300, 60) if quick else (1000, 200)
     generator = np.random.default_rng(seed)
-    result: dict[str, Any] = {}
+    result: dict[str, object] = {}
     for kind in ("outliers", "peaks", "clean"):
-        (x, y), (validation_x, validation_y) = sample(kind, count, generator), sample(kind, count, generator)
-        binner = pynn.Binner(20)
-        labels = binner.fit_transform(y)
-        fits: dict[str, list[tuple[float, np.ndarray]]] = {"l2": [], "bins": []}
-        for rate in RATES:
-            options: dict[str, Any] = {"batch_size": 50, "epochs": epochs, "progress": False}
-            model = build(1, seed)
-            validation = validation_x, validation_y
-            history = model.fit(x, y, loss="l2", target_preprocessing=pynn.Standardization(), validation=validation,
-                      optimizer=pynn.Adam(rate), **options)  # fmt: skip
-            fits["l2"].append((history["val_loss"][-1], model.predict(GRID)))
-            model = build(1 + labels.max(), seed)
-            validation = validation_x, binner.transform(validation_y)
-            history = model.fit(x, labels, validation=validation, optimizer=pynn.Adam(rate), **options)
-            fits["bins"].append((history["val_loss"][-1], binner.inverse_transform(model.predict(GRID))))
-        predictions = {name: min(tried, key=lambda fit: fit[0])[1] for name, tried in fits.items()}
-        truths = (curve(GRID), -curve(GRID)) if kind == "peaks" else (curve(GRID),)
-        errors = {
-            name: np.median(np.min([np.abs(prediction - truth) for truth in truths], axis=0))
-            for name, prediction in predictions.items()
-        }
+        train, validation = sample(kind, count, generator), sample(kind, count, generator)
+        truths = [curve(GRID), -curve(GRID)] if kind == "peaks" else [curve(GRID)]
+        predictions, errors = {}, {}
+        for name, learn in (("l2", with_l2), ("bins", with_bins)):
+            options = {"seed": seed, "batch_size": 50, "epochs": epochs, "progress": False}
+            tried = [learn(train, validation, optimizer=pynn.Adam(rate), **options) for rate in RATES]
+            _, predictions[name] = min(tried, key=lambda fit: fit[0])
+            errors[name] = np.median(np.min([np.abs(predictions[name] - truth) for truth in truths], axis=0))
         result[kind] = errors["l2"] / errors["bins"]
         result[f"{kind}_errors"] = errors
-        result[f"{kind}_picture"] = {**predictions, "x": x[:250, 0], "y": y[:250]}
+        result[f"{kind}_picture"] = {**predictions, "x": train[0][:250, 0], "y": train[1][:250]}
     return result
 
 
