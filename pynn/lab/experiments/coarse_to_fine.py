@@ -42,7 +42,7 @@ CLAIMS = (
 )
 PICTURE = """Left: learning rate and L2 penalty of all trials of a seed, circles of the coarse stage spread over the
 whole range, diamonds of the fine stage close together around the best; brighter means higher validation accuracy.
-Right: validation accuracy over the epochs, thin grey curves of the coarse stage that end at 3 epochs, coloured ones of
+Right: validation accuracy over the epochs, dashed grey curves of the coarse stage that end at 3 epochs, blue ones of
 the fine stage that all lie high and go on to 9."""
 
 
@@ -61,7 +61,7 @@ def run(seed: int, quick: bool) -> dict[str, object]:
     some = np.random.default_rng(seed).choice(len(y), 1_000 if quick else 4_000, replace=False)
     space = {"learning_rate": log_uniform(1e-6, 1e0), "l2": log_uniform(1e-5, 1e2)}
     search = Search(build, space, x[some], y[some], seed=seed, progress=False)
-    short, long = (1, 3) if quick else (3, 9)
+    short, long = (2, 4) if quick else (3, 9)
     trials = search.coarse_to_fine([(12, short), (6, long)] if quick else [(20, short), (10, long)]).trials
 
     coarse, fine = ([accuracy(trial, short) for trial in trials if trial.stage == stage] for stage in (1, 2))
@@ -80,6 +80,10 @@ def accuracy(trial: pynn.search.Trial, epochs: int) -> float:
     """The best one within so many epochs; of a trial that exploded at once, that of guessing."""
     curve = trial.curves[0]["val_accuracy"][:epochs] if trial.curves else []
     return max([0.1, *curve])
+
+
+GREY: Any = {"color": "0.55", "linewidth": 0.9, "linestyle": "--", "marker": "."}
+BLUE: Any = {"color": "#0072B2", "linewidth": 1.2}
 
 
 def draw(figure: Any, results: Sequence[Mapping[str, Any]]) -> None:
@@ -103,11 +107,18 @@ def draw(figure: Any, results: Sequence[Mapping[str, Any]]) -> None:
         )
         for trial in of_stage:
             epochs = np.arange(1, len(trial["curve"]) + 1)
-            style = {"color": "0.6", "linewidth": 0.9} if stage == 1 else {"color": "#0072B2", "linewidth": 1.2}
+            style = GREY if stage == 1 else BLUE
             right.plot(epochs, 100 * np.array(trial["curve"]), **style)
-    left.set(xscale="log", yscale="log", xlabel="learning rate", ylabel="L2 penalty", title="trials")
+    left.set(
+        xscale="log",
+        yscale="log",
+        xlabel="learning rate",
+        ylabel="L2 penalty",
+        title="trials",
+        xticks=[1e-6, 1e-4, 1e-2, 1],
+    )
     left.legend()
-    right.plot([], [], color="0.6", label="coarse")
-    right.plot([], [], color="#0072B2", label="fine")
+    right.plot([], [], **GREY, label="coarse")
+    right.plot([], [], **BLUE, label="fine")
     right.set(xlabel="epoch", ylabel="validation accuracy, %", title="curves")
-    right.legend()
+    right.legend(loc="lower right")

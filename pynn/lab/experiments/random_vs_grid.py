@@ -77,12 +77,15 @@ def search(space: Any, x: Any, y: Any, sampler: str, seed: int) -> dict[str, lis
 
 def draw(figure: Any, results: Sequence[Mapping[str, Any]]) -> None:
     axes = figure.subplot_mosaic([["grid", "random"], ["pairs", "pairs"]])
+    axes["random"].sharex(axes["grid"])
     axes["random"].sharey(axes["grid"])
+    losses = [loss for trials in results[0]["example"].values() for loss in trials["loss"]]
+    colours = {"cmap": "viridis", "vmin": np.log(min(losses)), "vmax": np.log(2.3)}  # log 2.3: guessing
     for sampler in ("grid", "random"):
         trials = results[0]["example"][sampler]
         best = int(np.argmin(trials["loss"]))
         at = axes[sampler]
-        at.scatter(trials["rate"], trials["l2"], c=np.log(trials["loss"]), cmap="viridis", vmin=-1, vmax=1.5, s=45)
+        at.scatter(trials["rate"], trials["l2"], c=np.log(trials["loss"]), **colours, s=45)
         at.scatter(
             trials["rate"][best], trials["l2"][best], s=170, facecolors="none", edgecolors="#D55E00", linewidths=2
         )
