@@ -42,7 +42,7 @@ CLAIMS = (
 )
 PICTURE = """Left: learning rate and L2 penalty of all trials of a seed, circles of the coarse stage spread over the
 whole range, diamonds of the fine stage close together around the best; brighter means higher validation accuracy.
-Right: validation accuracy over the epochs, dashed grey curves of the coarse stage that end at 3 epochs, blue ones of
+Right: validation accuracy over the epochs, grey curves of the coarse stage that end at 3 epochs, blue ones of
 the fine stage that all lie high and go on to 9."""
 
 
@@ -82,43 +82,19 @@ def accuracy(trial: pynn.search.Trial, epochs: int) -> float:
     return max([0.1, *curve])
 
 
-GREY: Any = {"color": "0.55", "linewidth": 0.9, "linestyle": "--", "marker": "."}
-BLUE: Any = {"color": "#0072B2", "linewidth": 1.2}
-
-
 def draw(figure: Any, results: Sequence[Mapping[str, Any]]) -> None:
     left, right = figure.subplots(1, 2)
-    trials = [trial for trial in results[0]["trials"] if trial["curve"]]
-    for stage, marker, label in ((1, "o", "coarse"), (2, "D", "fine")):
-        of_stage = [trial for trial in trials if trial["stage"] == stage]
-        colours = [max(trial["curve"]) for trial in of_stage]
-        places = [[trial[name] for trial in of_stage] for name in ("learning_rate", "l2")]
-        left.scatter(
-            *places,
-            c=colours,
-            marker=marker,
-            s=32,
-            vmin=0.1,
-            vmax=0.45,
-            cmap="viridis",
-            edgecolors="0.3",
-            linewidths=0.5,
-            label=label,
-        )
-        for trial in of_stage:
-            epochs = np.arange(1, len(trial["curve"]) + 1)
-            style = GREY if stage == 1 else BLUE
-            right.plot(epochs, 100 * np.array(trial["curve"]), **style)
-    left.set(
-        xscale="log",
-        yscale="log",
-        xlabel="learning rate",
-        ylabel="L2 penalty",
-        title="trials",
-        xticks=[1e-6, 1e-4, 1e-2, 1],
-    )
-    left.legend()
-    right.plot([], [], **GREY, label="coarse")
-    right.plot([], [], **BLUE, label="fine")
-    right.set(xlabel="epoch", ylabel="validation accuracy, %", title="curves")
+    for stage, marker, colour, label in ((1, "o", "0.55", "coarse"), (2, "D", "#0072B2", "fine")):
+        trials = [trial for trial in results[0]["trials"] if trial["stage"] == stage and trial["curve"]]
+        places = [[trial[name] for trial in trials] for name in ("learning_rate", "l2")]
+        best = [max(trial["curve"]) for trial in trials]
+        colours = {"c": best, "cmap": "viridis", "vmin": 0.1, "vmax": 0.45, "edgecolors": "0.3", "linewidths": 0.5}
+        left.scatter(*places, **colours, marker=marker, s=32)
+        for number, trial in enumerate(trials):
+            curve = 100 * np.array(trial["curve"])
+            style = {"color": colour, "marker": marker, "markersize": 3, "linewidth": 1}
+            right.plot(np.arange(1, len(curve) + 1), curve, **style, label=None if number else label)
+    left.set(xscale="log", yscale="log", xlabel="learning rate", ylabel="L2 penalty", title="trials of a seed")
+    left.set_xticks([1e-6, 1e-4, 1e-2, 1])
+    right.set(xlabel="epoch", ylabel="validation accuracy, %", title="their curves")
     right.legend(loc="lower right")

@@ -86,16 +86,15 @@ def draw(figure: Any, results: Sequence[Mapping[str, Any]]) -> None:
         best = int(np.argmin(trials["loss"]))
         at = axes[sampler]
         at.scatter(trials["rate"], trials["l2"], c=np.log(trials["loss"]), **colours, s=45)
-        at.scatter(
-            trials["rate"][best], trials["l2"][best], s=170, facecolors="none", edgecolors="#D55E00", linewidths=2
-        )
+        ring = {"s": 170, "facecolors": "none", "edgecolors": "#D55E00", "linewidths": 2}
+        at.scatter(trials["rate"][best], trials["l2"][best], **ring)
         at.set(xscale="log", yscale="log", xlabel="learning rate", title=f"{sampler}: best {trials['loss'][best]:.2f}")
     axes["grid"].set_ylabel("L2 penalty")
     axes["random"].tick_params(labelleft=False)
+    axes["grid"].margins(0.15)
     for result in results:
         axes["pairs"].scatter(result["best"]["random"], result["best"]["grid"], s=18, alpha=0.7)
     ends = axes["pairs"].get_xlim()
     axes["pairs"].plot(ends, ends, color="0.5", linestyle="--", linewidth=1)
-    axes["pairs"].set(
-        xlabel="best loss, random", ylabel="best loss, grid", title="all pairs: above the line, random won"
-    )
+    axes["pairs"].set(xlabel="best loss, random", ylabel="best loss, grid")
+    axes["pairs"].set_title("all pairs: above the line, random won")
