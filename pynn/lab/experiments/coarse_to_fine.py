@@ -69,17 +69,18 @@ def run(seed: int, quick: bool) -> dict[str, object]:
         "best": max(fine) - max(coarse),
         "typical": np.median(fine) - np.median(coarse),
         "longer": max(accuracy(trial, long) for trial in trials if trial.stage == 2) - max(coarse),
-        "trials": [
-            {"stage": trial.stage, **trial.params, "curve": trial.curves[0]["val_accuracy"] if trial.curves else []}
-            for trial in trials
-        ],
+        "trials": [{"stage": trial.stage, **trial.params, "curve": curve(trial)} for trial in trials],
     }
 
 
+def curve(trial: pynn.search.Trial) -> list[float]:
+    """Validation accuracy by epoch; none of a trial that exploded in its first epoch."""
+    return trial.curves[0].get("val_accuracy", []) if trial.curves else []
+
+
 def accuracy(trial: pynn.search.Trial, epochs: int) -> float:
-    """The best one within so many epochs; of a trial that exploded at once, that of guessing."""
-    curve = trial.curves[0]["val_accuracy"][:epochs] if trial.curves else []
-    return max([0.1, *curve])
+    """The best one within so many epochs, at least that of guessing."""
+    return max([0.1, *curve(trial)[:epochs]])
 
 
 def draw(figure: Any, results: Sequence[Mapping[str, Any]]) -> None:
@@ -91,9 +92,9 @@ def draw(figure: Any, results: Sequence[Mapping[str, Any]]) -> None:
         colours = {"c": best, "cmap": "viridis", "vmin": 0.1, "vmax": 0.45, "edgecolors": "0.3", "linewidths": 0.5}
         left.scatter(*places, **colours, marker=marker, s=32)
         for number, trial in enumerate(trials):
-            curve = 100 * np.array(trial["curve"])
+            percent = 100 * np.array(trial["curve"])
             style = {"color": colour, "marker": marker, "markersize": 3, "linewidth": 1}
-            right.plot(np.arange(1, len(curve) + 1), curve, **style, label=None if number else label)
+            right.plot(np.arange(1, len(percent) + 1), percent, **style, label=None if number else label)
     left.set(xscale="log", yscale="log", xlabel="learning rate", ylabel="L2 penalty", title="trials of a seed")
     left.set_xticks([1e-6, 1e-4, 1e-2, 1])
     right.set(xlabel="epoch", ylabel="validation accuracy, %", title="their curves")
