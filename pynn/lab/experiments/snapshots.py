@@ -34,7 +34,7 @@ CLAIMS = (
 )
 PICTURE = """Left: test accuracy of the model over the epochs: it falls at each restart of the rate and rises again to
 the end of the cycle, where a point marks the snapshot. Right: the test accuracy of each snapshot and of the average of
-the snapshots so far, over the cycles; the average lies above."""
+the snapshots so far, over the cycles; at first the average lies below, at the end above."""
 
 
 def build(seed: int) -> pynn.Sequential:
@@ -82,7 +82,7 @@ def draw(figure: Any, results: Sequence[Mapping[str, Any]]) -> None:
     ends = np.arange(1, CYCLES + 1) * curves.shape[1] // CYCLES
     left.plot(np.arange(1, curves.shape[1] + 1), curves.T, color="#0072B2", linewidth=0.9)
     left.plot(ends, curves[:, ends - 1].T, "o", color="#D55E00", markersize=4)
-    left.set(xlabel="epoch", ylabel="test accuracy, %", title="one run", xticks=ends)
+    left.set(xlabel="epoch", ylabel="test accuracy, %", title="a run for each seed", xticks=ends)
     cycles = np.arange(1, CYCLES + 1)
     for name, label, style in (("single", "snapshot", "o--"), ("so_far", "average so far", "s-")):
         values = 100 * np.array([result[name] for result in results])
