@@ -1,4 +1,4 @@
-"""A coarse search finds where to look, a fine search finds what to take.
+"""A fine search around the best trials of a coarse one finds better models.
 
 CIFAR-10, a part of 4,000 training images (a fifth of them for validation; the course has 50,000), 2-layer network with
 50 hidden ReLU units, Momentum, batch 100. Coarse stage: 20 trials of 3 epochs, learning rate 10^-6 to 10^0, L2 penalty
@@ -42,8 +42,8 @@ CLAIMS = (
 )
 PICTURE = """Left: learning rate and L2 penalty of all trials of a seed, circles of the coarse stage spread over the
 whole range, diamonds of the fine stage close together around the best; brighter means higher validation accuracy.
-Right: validation accuracy over the epochs, grey curves of the coarse stage that end at 3 epochs, blue ones of
-the fine stage that all lie high and go on to 9."""
+Right: validation accuracy over the epochs, grey curves of the coarse stage that end at 3 epochs, most of them low, and
+blue ones of the fine stage, most of them high, that go on to 9."""
 
 
 def build(params: Mapping[str, float]) -> tuple[pynn.Sequential, dict[str, Any]]:
