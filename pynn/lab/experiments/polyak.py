@@ -32,8 +32,8 @@ CLAIMS = (
     ),
 )
 PICTURE = """Test accuracy over the epochs, thin lines for each seed and a thick one for their median: the raw
-parameters jump up and down from epoch to epoch; the average of the parameters lags behind at first, and from the fourth epoch on
-runs smoothly above them."""
+parameters jump up and down from epoch to epoch; the average of the parameters lags behind at first, and from about the
+fourth epoch on runs smoothly above them."""
 
 
 def build(seed: int) -> pynn.Sequential:
