@@ -1,8 +1,8 @@
 """L1 makes weights sparse, L2 spreads them out.
 
-Linear classifiers (softmax) of 5,000 MNIST samples; L1 and L2 with the strength, out of seven, that has the highest
-accuracy on 5,000 validation samples; SGD with cosine decay from 0.5, batch 100, 30 epochs. A weight counts as 0 below
-a thousandth of the largest one. Constant pixels are left out: their weights see no data.
+Linear classifiers (softmax) of 5,000 MNIST samples; L1 and L2 with the greatest strength, out of seven, that is within
+0.5 points of the best accuracy on 5,000 validation samples; SGD with cosine decay from 0.5, batch 100, 30 epochs. A
+weight counts as 0 below a thousandth of the largest one. Constant pixels are left out: their weights see no data.
 """
 
 from collections.abc import Mapping, Sequence
@@ -60,9 +60,9 @@ def run(seed: int, quick: bool) -> dict[str, object]:
     train, validation = (x[:count, varies], labels[some[:count]]), (x[count:, varies], labels[some[count:]])
     best, pictures = {}, {}
     for name, kind in (("L1", pynn.L1), ("L2", pynn.L2)):
-        best[name] = max(
-            (fit(kind(each), train, validation, seed, epochs) for each in STRENGTHS), key=lambda each: each[0]
-        )
+        tried = [fit(kind(strength), train, validation, seed, epochs) for strength in STRENGTHS]
+        enough = max(accuracy for accuracy, _ in tried) - 0.005
+        best[name] = next(each for each in reversed(tried) if each[0] >= enough)
         whole = np.zeros((784, 10))
         whole[varies] = best[name][1]
         pictures[name] = whole.T[[0, 3, 8]].round(3)

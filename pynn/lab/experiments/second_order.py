@@ -47,8 +47,11 @@ def descend(build: Any, seed: int, x: Any, y: Any, steps: int) -> np.ndarray:
     best = np.full(steps, np.inf)
     for rate in np.geomspace(1e-4, 10, 30):
         model, loss, optimizer = build(seed), pynn.SquaredError(), pynn.SGD(rate)
-        losses = np.array([model.train_step(x, y, loss, optimizer) for _ in range(steps)])
-        if np.isfinite(losses).all() and losses[-1] < best[-1]:
+        try:
+            losses = np.array([model.train_step(x, y, loss, optimizer) for _ in range(steps)])
+        except FloatingPointError:  # this rate, and every larger one, is too large
+            break
+        if losses[-1] < best[-1]:
             best = losses
     return best
 
