@@ -1,9 +1,9 @@
 """Flips and shifts of the training images raise the test accuracy and narrow the gap to the training accuracy.
 
-1,500 CIFAR-10 images to train on, 1,000 for validation, 3,000 for the test, all drawn from the 20,000 that are there (the
-course has 50,000). Two convolutions of 16 and 32 channels with max pooling, an affine layer of 64, ReLU, Adam at 0.001,
-batch 50, 60 epochs; with and without random flips and crops of the image padded by 4 pixels. Test accuracies are those
-of the epoch that is best on the validation images; the gap is that of the last epoch.
+1,500 CIFAR-10 images to train on, 1,000 for validation, 3,000 for the test, all drawn from 20,000 (the course has
+50,000). Two convolutions of 16 and 32 channels with max pooling, an affine layer of 64, ReLU, Adam at 0.001, batch 50,
+60 epochs; with and without random flips and crops of the image padded by 4 pixels. Test accuracies are those of the
+epoch that is best on the validation images; the gap is that of the last epoch.
 """
 
 from collections.abc import Mapping, Sequence
@@ -33,7 +33,7 @@ CLAIMS = (
     ),
 )
 PICTURE = """Accuracy on training and test images over 60 epochs. Left: without augmentation, the training accuracy
-climbs away from the test accuracy, which soon stops rising. Right: with flips and crops, the two stay closer together."""
+climbs away from the test accuracy, which soon stops rising. Right: with flips and crops, the two stay closer."""
 AUGMENTATIONS = {"without": None, "with": [pynn.Flip(), pynn.PadCrop(4)]}
 EVERY = 5  # epochs between two measurements
 

@@ -1,10 +1,10 @@
 """Flipped copies are worth something, but less than as many new images.
 
-1,000 CIFAR-10 images; the same with random flips, which is the data set and its mirror image; with flips and crops of the
-image padded by 4 pixels; and 2,000 images without augmentation. The course gives no data set. Two convolutions of 16 and
-32 channels with max pooling, an affine layer of 64, ReLU, Adam at 0.001, 1,000 steps of 50 images for each; the test
-accuracy on 3,000 images is that of the time that is best on 1,000 validation images. Every figure is the mean of two
-networks.
+1,000 CIFAR-10 images; the same with random flips, which is the data set and its mirror image; with flips and crops of
+the image padded by 4 pixels; and 2,000 images without augmentation. The course gives no data set. Two convolutions of
+16 and 32 channels with max pooling, an affine layer of 64, ReLU, Adam at 0.001, 1,000 steps of 50 images for each; the
+test accuracy on 3,000 images is that of the time that is best on 1,000 validation images. Every figure is the mean of
+two networks.
 """
 
 from collections.abc import Mapping, Sequence

@@ -40,8 +40,8 @@ CLAIMS = (
         unit="x",
     ),
 )
-PICTURE = """Test accuracy without a colour offset and with offsets of standard deviation 0.1, 1 and 3: on images as they
-are and on the same images under tinted light. Lines are medians, bands the range of the seeds."""
+PICTURE = """Test accuracy without a colour offset and with offsets of standard deviation 0.1, 1 and 3: on images as
+they are and on the same images under tinted light. Lines are medians, bands the range of the seeds."""
 STRENGTHS = (0, 0.1, 1, 3)
 TINTED = ((1.3, 1, 0.7), (0.7, 1, 1.3))
 OTHER = ((0.8, 1.2, 0.8), (1.2, 0.8, 1.2))

@@ -1,6 +1,6 @@
 """How to use a trained network depends on how much data the new task has, and how similar they are.
 
-A network of two convolutions (8 and 16 channels) and an affine layer of 64 learns the digits 0-4 of MNIST, 10,000 images.
+A network of two convolutions (8 and 16 channels) and an affine layer of 64 learns MNIST's digits 0-4, 10,000 images.
 The new task are the digits 5-9: similar as they are, different when turned by 90 degrees and with black and white
 exchanged; 5 images a class (60 epochs) or 500 (6 epochs). Compared are the four ways of `pynn.transfer.advise` and a
 network from scratch, Adam, the rate 0.01 or 0.001, whichever is better on 1,000 validation images. 3,000 test images.
@@ -49,8 +49,8 @@ CLAIMS = (
         unit="points",
     ),
 )
-PICTURE = """Test accuracy of four ways to learn a new task, in four panels: little and much data, similar and different.
-A small dot is a seed, a bar the median."""
+PICTURE = """Test accuracy of four ways to learn a new task, in four panels: little and much data, similar and
+different. A small dot is a seed, a bar the median."""
 WAYS = {"earlier features": (False, False), "top features": (False, True), "fine-tuned": (True, True)}
 CASES = ("little, similar", "little, different", "much, similar", "much, different")
 RATES = (1e-2, 1e-3)
