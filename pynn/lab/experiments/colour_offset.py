@@ -75,7 +75,7 @@ def run(seed: int, quick: bool) -> dict[str, object]:
         model = network(seed)
         augmentation = pynn.ColourShift(strength) if strength else None
         model.fit(
-            x[train], y[train], epochs=4 if quick else 20, batch_size=50, augmentation=augmentation, progress=False
+            x[train], y[train], epochs=8 if quick else 20, batch_size=50, augmentation=augmentation, progress=False
         )
         for name, samples in tested.items():
             accuracies[name].append(model.evaluate(*samples)["accuracy"])
