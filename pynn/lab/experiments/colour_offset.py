@@ -3,8 +3,8 @@
 2,000 CIFAR-10 images; the network of two convolutions with 16 and 32 channels, max pooling and an affine layer of 64,
 ReLU, Adam at 0.001, batch 50, 20 epochs; without and with AlexNet's offset along the principal components of the
 colours, of standard deviation 0.1 (AlexNet's number), 1 and 3. Tested on 3,000 images as they are and under two lights,
-warm (red x 1.3, blue x 0.7) and cold (the reverse); not judged: greenish and purplish light. The strength that is judged
-is the best of the three on 1,000 validation images under warm and cold light.
+warm (red x 1.3, blue x 0.7) and cold (the reverse); not judged: greenish and purplish light. The strength that is
+judged is the best of the three on 1,000 validation images under warm and cold light.
 """
 
 from collections.abc import Mapping, Sequence
@@ -41,7 +41,8 @@ CLAIMS = (
     ),
 )
 PICTURE = """Test accuracy without a colour offset and with offsets of standard deviation 0.1, 1 and 3: on images as
-they are, under warm and cold light, and under greenish and purplish light. Lines are medians, bands the range of the seeds."""
+they are, under warm and cold light, and under greenish and purplish light. Lines are medians, bands the range of the
+seeds."""
 STRENGTHS = (0, 0.1, 1, 3)
 WARM_COLD = ((1.3, 1, 0.7), (0.7, 1, 1.3))  # as daylight varies: along the second component
 GREEN_PURPLE = ((0.8, 1.2, 0.8), (1.2, 0.8, 1.2))  # along the third, in which colours vary least
