@@ -2,9 +2,9 @@
 
 A network of two convolutions (8 and 16 channels) and an affine layer of 64 learns MNIST's digits 0-4, 10,000 images.
 The new task are the digits 5-9: similar as they are, different when turned by 90 degrees and with black and white
-exchanged; 5 images a class (60 epochs) or 500 (6 epochs). Compared are the four ways of `pynn.transfer.advise` and a
-network from scratch, Adam, the rate 0.1, 0.01 or 0.001, whichever is best on 1,000 validation images; 3,000 images for
-the test.
+exchanged; 5 images a class (60 epochs) or 500 (6 epochs). Compared are the ways of `pynn.transfer.advise` (a new head
+on earlier or on top features, fine-tuning) and a network from scratch; Adam, the rate 0.1, 0.01 or 0.001, whichever is
+best on 1,000 validation images; 3,000 images for the test.
 """
 
 import copy
