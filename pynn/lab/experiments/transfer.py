@@ -67,12 +67,14 @@ def network(seed: int) -> pynn.Sequential:
     )
 
 
-def accuracies(first: pynn.Sequential, similar: bool, train: Any, validation: Any, test: Any) -> dict[str, float]:
+def accuracies(
+    first: pynn.Sequential, similar: bool, rates: Sequence[float], train: Any, validation: Any, test: Any
+) -> dict[str, float]:
     """Test accuracy of all ways."""
     result = {}
     for way in (*WAYS, "from scratch"):
         trials = []
-        for rate in RATES:
+        for rate in rates:
             if way == "from scratch":
                 model = network(first.seed + 1)
             else:
@@ -95,17 +97,17 @@ def run(seed: int, quick: bool) -> dict[str, object]:
     first = network(2 * seed)
     old = low[: 2000 if quick else 10000]
     first.fit(x[old], y[old], epochs=2 if quick else 4, batch_size=100, progress=False)
-    tests = generator.permutation(np.flatnonzero(y_test >= 5))[: 400 if quick else 3000]
-    much = high[1000 : 1300 if quick else 3500]
+    tests = generator.permutation(np.flatnonzero(y_test >= 5))[: 300 if quick else 3000]
+    much = high[1000 : 1200 if quick else 3500]
     little = np.concatenate([much[y[much] == digit][:5] for digit in range(5, 10)])
-    results = {}
+    results, rates = {}, RATES[1:] if quick else RATES
     for case in CASES:
         similar = case.endswith("similar")
         train, validation = little if case.startswith("little") else much, high[: 200 if quick else 1000]
         parts = [(x[train], y[train]), (x[validation], y[validation]), (x_test[tests], y_test[tests])]
         if not similar:
             parts = [(255 - np.rot90(images, axes=(1, 2)), labels) for images, labels in parts]
-        results[case] = accuracies(first, similar, *((images, labels - 5) for images, labels in parts))
+        results[case] = accuracies(first, similar, rates, *((images, labels - 5) for images, labels in parts))
     few, different, many = (results[case] for case in CASES[:3])
     return {
         "little": few["top features"] - few["fine-tuned"],
