@@ -41,9 +41,10 @@ def network(kind: str, seed: int) -> pynn.Sequential:
 
 def run(seed: int, quick: bool) -> dict[str, object]:
     data = pynn.datasets.mnist()
-    chosen = np.random.default_rng(seed).choice(len(data.train.x), 3_000, replace=False)
-    train = data.train.x[chosen[:1_000]], data.train.y[chosen[:1_000]]
-    validation = data.train.x[chosen[1_000:]], data.train.y[chosen[1_000:]]
+    images, labels = data.train
+    chosen = np.random.default_rng(seed).choice(len(images), 3_000, replace=False)
+    train = images[chosen[:1_000]], labels[chosen[:1_000]]
+    validation = images[chosen[1_000:]], labels[chosen[1_000:]]
     epochs = 6 if quick else 60
     every = 1 if quick else 2
 
@@ -55,7 +56,7 @@ def run(seed: int, quick: bool) -> dict[str, object]:
             model.fit(*train, optimizer=optimizer, batch_size=50, epochs=every, progress=False)
             curves["epochs"].append(epoch)
             curves["loss"].append(model.evaluate(*train)["loss"])
-            curves["test"].append(model.evaluate(data.test.x, data.test.y)["accuracy"])
+            curves["test"].append(model.evaluate(*data.test)["accuracy"])
         return {**curves, "rate": rate, "validation": model.evaluate(*validation)["accuracy"]}
 
     plain, dropped = (

@@ -28,8 +28,8 @@ CLAIMS = (
         unit="points",
     ),
 )
-PICTURE = """Training and test accuracy over 301 epochs, in three panels. Without dropout the training curve reaches 100%
-and stays far above the test curve."""
+PICTURE = """Training and test accuracy over 301 epochs, in three panels. Without dropout the training curve reaches
+100% and stays far above the test curve."""
 HEIGHT = 5.6
 
 FORMS = {"without": None, "book": "vanilla", "inverted": "inverted"}
@@ -47,9 +47,10 @@ def network(form: str | None, seed: int) -> pynn.Sequential:
 
 def run(seed: int, quick: bool) -> dict[str, object]:
     data = pynn.datasets.mnist()
-    chosen = np.random.default_rng(seed).choice(len(data.train.x), 300, replace=False)
-    train = data.train.x[chosen], data.train.y[chosen]
-    test = (data.test.x[:2000], data.test.y[:2000]) if quick else (data.test.x, data.test.y)
+    images, labels = data.train
+    chosen = np.random.default_rng(seed).choice(len(images), 300, replace=False)
+    train = images[chosen], labels[chosen]
+    test = (data.test[0][:2000], data.test[1][:2000]) if quick else data.test
     result: dict[str, Any] = {}
     for name, form in FORMS.items():
         model = network(form, seed)

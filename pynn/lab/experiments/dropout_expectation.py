@@ -1,8 +1,8 @@
 """Scaling keeps the mean over dropout masks equal to the output at test time.
 
 An affine map of 50 inputs to 10 outputs behind dropout at rate 0.5, the mean over 40,000 masks (4,000 in the short
-form). Then a network of two layers of 200 ReLU units with dropout 0.5, trained on 20,000 MNIST samples for 5 epochs: the
-average over 50 masks against the single pass without masks, on 5,000 test samples.
+form). Then a network of two layers of 200 ReLU units with dropout 0.5, trained on 20,000 MNIST samples for 5 epochs:
+the average over 50 masks against the single pass without masks, on 5,000 test samples.
 """
 
 from collections.abc import Mapping, Sequence
@@ -85,10 +85,11 @@ def run(seed: int, quick: bool) -> dict[str, object]:
         result[f"{form}_points"] = {"full": full, "mean": mean}
 
     data = pynn.datasets.mnist()
-    chosen = np.random.default_rng(seed).permutation(len(data.train.x))[: 5_000 if quick else 20_000]
+    images, labels = data.train
+    chosen = np.random.default_rng(seed).permutation(len(images))[: 5_000 if quick else 20_000]
     model = classifier(seed)
-    model.fit(data.train.x[chosen], data.train.y[chosen], epochs=2 if quick else 5, progress=False)
-    test = data.test.x[:1_000] if quick else data.test.x[:5_000]
+    model.fit(images[chosen], labels[chosen], epochs=2 if quick else 5, progress=False)
+    test = data.test[0][:1_000] if quick else data.test[0][:5_000]
     single = model.predict(test)
     same = [
         float(np.mean(pynn.monte_carlo(model, test, passes, probabilities=True)[0].argmax(axis=1) == single))

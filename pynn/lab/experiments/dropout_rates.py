@@ -53,15 +53,16 @@ def network(rate: float, everywhere: bool, seed: int) -> pynn.Sequential:
 
 def run(seed: int, quick: bool) -> dict[str, object]:
     data = pynn.datasets.mnist()
-    chosen = np.random.default_rng(seed).choice(len(data.train.x), 3_000, replace=False)
-    train = data.train.x[chosen[:1_000]], data.train.y[chosen[:1_000]]
-    validation = data.train.x[chosen[1_000:]], data.train.y[chosen[1_000:]]
+    images, labels = data.train
+    chosen = np.random.default_rng(seed).choice(len(images), 3_000, replace=False)
+    train = images[chosen[:1_000]], labels[chosen[:1_000]]
+    validation = images[chosen[1_000:]], labels[chosen[1_000:]]
 
     def accuracies(rate: float, everywhere: bool) -> tuple[float, float]:
         """On validation and test data."""
         model = network(rate, everywhere, seed)
         model.fit(*train, optimizer=pynn.Adam(), batch_size=50, epochs=4 if quick else 40, progress=False)
-        return model.evaluate(*validation)["accuracy"], model.evaluate(data.test.x, data.test.y)["accuracy"]
+        return model.evaluate(*validation)["accuracy"], model.evaluate(*data.test)["accuracy"]
 
     _, without = accuracies(0.0, False)
     one = [accuracies(rate, True) for rate in RATES]

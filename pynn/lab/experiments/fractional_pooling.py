@@ -55,11 +55,11 @@ def network(kind: str, seed: int) -> pynn.Sequential:
 
 def measured(model: pynn.Sequential, seed: int, quick: bool) -> dict[str, Any]:
     """Train the model; training loss and test accuracy after each epoch that is measured."""
-    data = pynn.datasets.cifar10()
-    chosen = np.random.default_rng(seed).permutation(len(data.train.x))
+    images, labels = pynn.datasets.cifar10().train
+    chosen = np.random.default_rng(seed).permutation(len(images))
     count, epochs, every = (300, 3, 1) if quick else (2_000, EPOCHS, 2)
-    train = data.train.x[chosen[:count]], data.train.y[chosen[:count]]
-    test = data.train.x[chosen[count : count + 3_000]], data.train.y[chosen[count : count + 3_000]]
+    train = images[chosen[:count]], labels[chosen[:count]]
+    test = images[chosen[count : count + 3_000]], labels[chosen[count : count + 3_000]]
     optimizer = pynn.Adam()
     curves: dict[str, Any] = {"epochs": [], "loss": [], "test": []}
     for epoch in range(every, epochs + 1, every):

@@ -56,11 +56,11 @@ def network(kind: str, seed: int) -> pynn.Sequential:
 
 
 def run(seed: int, quick: bool) -> dict[str, object]:
-    data = pynn.datasets.cifar10()
-    chosen = np.random.default_rng(seed).permutation(len(data.train.x))
+    images, labels = pynn.datasets.cifar10().train
+    chosen = np.random.default_rng(seed).permutation(len(images))
     count, epochs, every = (500, 4, 1) if quick else (2_000, 40, 4)
-    train = data.train.x[chosen[:count]], data.train.y[chosen[:count]]
-    test = data.train.x[chosen[count : count + 3_000]], data.train.y[chosen[count : count + 3_000]]
+    train = images[chosen[:count]], labels[chosen[:count]]
+    test = images[chosen[count : count + 3_000]], labels[chosen[count : count + 3_000]]
     result: dict[str, Any] = {}
     for kind in LAYERS:
         model, optimizer = network(kind, seed), pynn.Adam()
