@@ -82,11 +82,11 @@ def draw(figure: Any, results: Sequence[Mapping[str, Any]]) -> None:
     axes = figure.subplots()
     for number, rate in enumerate(results[0]["curves"]):
         for seed, result in enumerate(results):
-            curve = np.clip(np.array(result["curves"][rate], dtype=float), 0, 1e3)
-            line = ("-", "--", "-.", "o-", "s:")[number]
+            curve = np.clip(np.array(result["curves"][rate], dtype=float), 0, 10)
+            line = ("-", "--", "-.", "-", "s:")[number]
             label = None if seed else rate.replace("e+06", "e6")
             axes.plot(
                 np.arange(1, len(curve) + 1), curve, line, color=f"C{number}", linewidth=1, markersize=4, label=label
             )
-    axes.set(yscale="log", xscale="log", xlabel="step", ylabel="training loss", ylim=(1, 1e3))
+    axes.set(xlabel="step", ylabel="training loss", ylim=(0, 4))
     axes.legend(title="learning rate")

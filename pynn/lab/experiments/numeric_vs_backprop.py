@@ -90,3 +90,5 @@ def draw(figure: Any, results: Sequence[Mapping[str, Any]]) -> None:
     for result in results:
         right.plot(result["counts"], result["ratios"], "o-", color="C0", linewidth=1)
     right.set(xscale="log", yscale="log", xlabel="parameters", title="time, in backward passes")
+    right.set_xticks(results[0]["counts"], [f"{count:,}" for count in results[0]["counts"]])
+    right.minorticks_off()

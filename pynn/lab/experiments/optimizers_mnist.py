@@ -55,8 +55,9 @@ def train(make: Callable[[float], pynn.Optimizer], rate: float, data: Any, seed:
     images, labels = data
     for epoch in range(steps * 128 // len(labels) + 1):
         for x, y in pynn.batches(images, labels, 128, seed=seed, epoch=epoch, drop_last=True):
-            losses.append(model.train_step(x, y, loss, optimizer))
-            if not np.isfinite(losses[-1]):
+            try:
+                losses.append(model.train_step(x, y, loss, optimizer))
+            except FloatingPointError:  # the rate is too large
                 return np.full(steps // MEAN, np.inf), model
             if len(losses) == steps:
                 return np.mean(np.reshape(losses, (-1, MEAN)), axis=1), model
