@@ -18,8 +18,23 @@ from pynn.lab.outcome import Outcome
 from pynn.lab.runner import outcomes
 
 # One experiment of a chapter, the shortest that needs data.
-IN_CI: tuple[str, ...] = ()
-MUST_HOLD = ("gates", "zero-init", "optimizer-paths", "second-order", "dropout-expectation", "batchnorm-identity")
+IN_CI = (
+    "dead-relu",
+    "training-mean",
+    "init-mnist",
+    "batchnorm-regularizes",
+    "bins-vs-l2",
+    "weight-decay",
+    "dropout",
+    "optimizers-mnist",
+    "lbfgs-mini-batches",
+    "first-loss",
+    "random-vs-grid",
+    "polyak",
+    "colour-offset",
+    "transfer",
+)
+MUST_HOLD = ("gates", "zero-init", "adam-bias-correction", "second-order", "dropout-expectation", "batchnorm-identity")
 
 
 def is_chosen(name: str) -> bool:
