@@ -6,7 +6,7 @@ import difflib
 
 from .experiment import Experiment, read
 
-# Chapter: its experiments. Its title is in `wording`, its texts in texts/LANGUAGE/CHAPTER.md.
+# Chapter: its experiments. Its title is in `wording`.
 CHAPTERS = {
     "networks": ("gates", "numeric-vs-backprop"),
     "activations": ("all-positive-inputs", "relu-speed", "dead-relu"),
@@ -49,13 +49,14 @@ CHAPTERS = {
 
 
 def names() -> tuple[str, ...]:
-    """The names of all experiments."""
+    """Names of all experiments, in the order of the course.
+
+    Returns
+    -------
+    tuple of str
+        What `run` takes.
+    """
     return tuple(name for chapter in CHAPTERS.values() for name in chapter)
-
-
-def chapter(name: str) -> str:
-    """The chapter of an experiment."""
-    return next(title for title, experiments in CHAPTERS.items() if name in experiments)
 
 
 def find(name: str) -> Experiment:
@@ -63,7 +64,7 @@ def find(name: str) -> Experiment:
     known = {_plain(each): each for each in names()}
     if _plain(name) in known:
         return read(known[_plain(name)])
-    near = difflib.get_close_matches(_plain(name), known, n=3, cutoff=0.5)
+    near = difflib.get_close_matches(_plain(name), known, n=3, cutoff=0.65)
     near += [each for each in known if _plain(name) and _plain(name) in each and each not in near]
     hint = f"; did you mean {' or '.join(known[each] for each in near[:3])}?" if near else ""
     raise ValueError(f"there is no experiment {name!r}{hint} (pynn lab lists all)")

@@ -46,7 +46,18 @@ class Claim:
             raise ValueError(f"claim {self.key!r} has no margin; set at_least, at_most or both")
 
     def supported_by(self, figure: float) -> bool:
-        """Whether the figure lies within the margin; NaN does not."""
+        """Whether a figure lies within the margin.
+
+        Parameters
+        ----------
+        figure : float
+            Of a seed. NaN lies within no margin.
+
+        Returns
+        -------
+        bool
+            Whether it does.
+        """
         low = self.at_least is None or figure >= self.at_least
         return low and (self.at_most is None or figure <= self.at_most) and figure == figure
 

@@ -121,9 +121,9 @@ def run(name: str, *, seeds: int | None = None, quick: bool = False, jobs: int =
         One of `names()`.
     seeds : int, optional
         Repetitions, each with another seed; by default those of the experiment, mostly 5.
-    quick : bool
+    quick : bool, default False
         The short form: less data, fewer steps, 3 seeds. Its verdicts may differ.
-    jobs : int
+    jobs : int, default 1
         Processes that run seeds at the same time.
 
     Returns

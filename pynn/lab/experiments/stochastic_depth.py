@@ -16,7 +16,7 @@ import pynn
 from ..experiment import Claim
 
 DATA = "cifar10"
-SEEDS = 5
+SEEDS = 3
 SOURCE = "CS231n, lecture 7"
 CLAIMS = (
     Claim(

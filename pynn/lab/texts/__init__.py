@@ -1,4 +1,4 @@
-"""Explanations of the experiments in several languages: one file a chapter and language, a section an experiment.
+"""Explanations of the experiments in several languages: one file a language, a section an experiment.
 
 A section begins with ``# name``. In a translation lines follow that translate what the module says in English:
 ``title:``, ``setting:``, ``picture:`` and a ``claim KEY:`` for each claim. Then come an empty line and the explanation:
@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 
-from .. import contents
 from ..experiment import Experiment
 
 LANGUAGES = ("en", "ko")
@@ -31,7 +30,7 @@ class Text:
 
 def of(experiment: Experiment, language: str = "en") -> Text:
     """The texts of an experiment; KeyError if a translation lacks a line."""
-    head, explanation = _sections(language, contents.chapter(experiment.name))[experiment.name]
+    head, explanation = sections(language)[experiment.name]
     claims = {claim.key: claim.text for claim in experiment.claims}
     if language == "en":
         return Text(experiment.title, experiment.setting, experiment.picture, claims, explanation)
@@ -40,16 +39,16 @@ def of(experiment: Experiment, language: str = "en") -> Text:
 
 
 @cache
-def _sections(language: str, chapter: str) -> dict[str, tuple[dict[str, str], str]]:
+def sections(language: str) -> dict[str, tuple[dict[str, str], str]]:
     """Name to the lines of the head, and the explanation."""
-    text = (files(__package__) / language / f"{chapter}.md").read_text("utf-8")
-    sections = {}
+    text = (files(__package__) / f"{language}.md").read_text("utf-8")
+    found = {}
     for section in f"\n{text}".split("\n# ")[1:]:
         name, _, rest = section.partition("\n")
         head, _, explanation = rest.partition("\n\n")
         lines = (line.partition(": ") for line in head.splitlines() if line)
-        sections[name.strip()] = ({key: value.strip() for key, _, value in lines}, explanation.strip("\n"))
-    return sections
+        found[name.strip()] = ({key: value.strip() for key, _, value in lines}, explanation.strip("\n"))
+    return found
 
 
 def blocks(explanation: str) -> list[tuple[bool, str]]:
