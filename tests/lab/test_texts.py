@@ -56,6 +56,15 @@ def test_the_explanation_is_half_a_page_with_a_formula(name: str, language: str)
     assert text.explanation.count("`") % 2 == 0
 
 
+@pytest.mark.parametrize("language", texts.LANGUAGES)
+def test_no_word_of_the_file_is_lost(language: str) -> None:
+    words = []
+    for name, (head, explanation) in texts.sections(language).items():
+        words += ["#", name, *(f"{key}: {value}" for key, value in head.items()), explanation]
+    written = (files("pynn.lab.texts") / f"{language}.md").read_text("utf-8")
+    assert " ".join(words).split() == written.split()
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_the_korean_is_whole(name: str) -> None:
     text = texts.of(read(name), "ko")

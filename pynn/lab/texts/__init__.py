@@ -45,7 +45,7 @@ def sections(language: str) -> dict[str, tuple[dict[str, str], str]]:
     found = {}
     for section in f"\n{text}".split("\n# ")[1:]:
         name, _, rest = section.partition("\n")
-        head, _, explanation = rest.partition("\n\n")
+        head, _, explanation = f"\n{rest}".partition("\n\n")  # no lines before the empty one: no head
         lines = (line.partition(": ") for line in head.splitlines() if line)
         found[name.strip()] = ({key: value.strip() for key, _, value in lines}, explanation.strip("\n"))
     return found
