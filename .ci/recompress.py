@@ -21,7 +21,7 @@ class Compressor:
         return b""
 
     def flush(self) -> bytes:
-        return zopfli.zlib.compress(bytes(self.content))[2:-4]  # without zlib's header and checksum
+        return zopfli.zlib.compress(bytes(self.content), blocksplittingmax=0)[2:-4]  # without zlib's header and checksum
 
 
 def recompress(path: str) -> None:
