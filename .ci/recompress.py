@@ -21,7 +21,8 @@ class Compressor:
         return b""
 
     def flush(self) -> bytes:
-        return zopfli.zlib.compress(bytes(self.content), blocksplittingmax=0)[2:-4]  # without zlib's header and checksum
+        whole = zopfli.zlib.compress(bytes(self.content), blocksplittingmax=0)
+        return whole[2:-4]  # without zlib's header and checksum
 
 
 def recompress(path: str) -> None:
