@@ -103,6 +103,8 @@ WORDS = {
     },
 }
 
+KOREAN_UNITS = {"steps": "번", "rises": "번", "scales": "가지", "of 12": "/12", "of 4": "/4"}
+
 
 def number(value: float, unit: str, language: str = "en") -> str:
     """A figure with its unit."""
@@ -116,7 +118,9 @@ def number(value: float, unit: str, language: str = "en") -> str:
         return f"{_plain(100 * value)}{between}{words['points']}"
     if unit == "x":
         return f"{_plain(value)} ×" if language == "en" else f"{_plain(value)}배"
-    return f"{_plain(value)} {unit}".strip() if unit else _plain(value)
+    if language == "ko" and unit in KOREAN_UNITS:
+        return f"{_plain(value)}{KOREAN_UNITS[unit]}"
+    return f"{_plain(value)} {unit}".strip()
 
 
 def _plain(value: float) -> str:
