@@ -60,6 +60,7 @@ def test_the_explanation_has_formula_setting_and_claims(capsys: pytest.CaptureFi
     assert "설정: " in said(capsys, "dropout", "--explain", "--lang", "ko")
 
 
+@pytest.mark.slow
 def test_a_run_prints_verdicts_and_keeps_a_picture(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     text = said(capsys, "gates", "--quick", "-o", str(tmp_path / "results"))
     assert "[holds]" in text
@@ -67,10 +68,12 @@ def test_a_run_prints_verdicts_and_keeps_a_picture(tmp_path: Path, capsys: pytes
     assert (tmp_path / "results" / "gates.png").read_bytes()[:4] == b"\x89PNG"
 
 
+@pytest.mark.slow
 def test_too_few_seeds_give_no_verdict(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "[open: fewer than 3 seeds]" in said(capsys, "gates", "--quick", "--seeds", "1", "-o", str(tmp_path))
 
 
+@pytest.mark.slow
 def test_what_is_kept_is_not_run_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -116,6 +119,7 @@ class Page(html.parser.HTMLParser):
         assert self.open.pop() == tag
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("language", ["en", "ko"])
 def test_all_write_a_page_and_a_table(
     language: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

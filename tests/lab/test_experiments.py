@@ -68,6 +68,7 @@ def test_a_seed_gives_figures_and_a_picture(name: str, tmp_path: Path) -> None:
     assert len(json.dumps(kept)) < 200_000
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", MUST_HOLD)
 def test_what_is_a_matter_of_arithmetic_holds(name: str, tmp_path: Path) -> None:
     outcome = only(with_data(name), tmp_path, seeds=3)
