@@ -12,8 +12,6 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pynn import datasets
-
 from ..messages import terminal
 from ..saving import files
 from . import arguments, models
@@ -183,7 +181,7 @@ def _has_data(experiment: Experiment, skip: bool) -> bool:
 
 @cache
 def _load(name: str) -> None:
-    datasets.load(name)
+    models.load_dataset(name, None)
 
 
 def _bar(total: int) -> Any:
