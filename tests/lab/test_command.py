@@ -10,11 +10,18 @@ from pathlib import Path
 import pytest
 
 import pynn
-from pynn.cli import main
+from pynn.cli import lab, main
 from pynn.lab import contents
 
-pytestmark = pytest.mark.usefixtures("alone")
+pytestmark = pytest.mark.usefixtures("alone", "nothing_remembered")
 FEW = {"networks": ("gates",), "normalization": ("batchnorm-identity",)}
+
+
+@pytest.fixture
+def nothing_remembered() -> None:
+    """What an earlier test found of data sets, or has said once."""
+    lab._load.cache_clear()
+    lab._say_once.cache_clear()
 
 
 def said(capsys: pytest.CaptureFixture[str], *arguments: str, code: int = 0) -> str:
@@ -92,7 +99,7 @@ def test_without_the_data_a_single_experiment_says_where_it_was_looked_for(
     assert "mnist is not there" in said(capsys, "init-mnist", "--quick", code=2)
 
 
-def _not_there(name: str) -> None:
+def _not_there(name: str, root: str | None) -> None:
     raise FileNotFoundError(f"{name} is not there")
 
 
