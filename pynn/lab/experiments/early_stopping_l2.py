@@ -30,7 +30,7 @@ CLAIMS = (
     ),
 )
 PICTURE = """Left: the norm of the weights over the steps τ, and over 1/(ηλ) for the penalty: two rising curves close
-together. Right: test error over the same axis: both fall, then rise, with the same lowest value."""
+together. Right: test error over the same axis: both fall, then rise a little, with nearly the same lowest value."""
 TIMES = np.unique(np.geomspace(10, 30000, 30).astype(int))
 
 
