@@ -9,6 +9,7 @@ import os
 import sys
 import textwrap
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 FOLDER, PAGE = "lab", "index.html"
 WIDTH = 88  # characters of an explanation
+PACKAGES = {"scipy": "scipy", "search": "optuna"}  # of an extra
 DESCRIPTION = """\
 The claims of a course on training networks, as experiments. Without a name it
 lists them. With a name it runs that experiment over several seeds, prints the
@@ -140,7 +142,7 @@ def _run(options: argparse.Namespace, chosen: list[Experiment]) -> int:
     if options.data is not None:
         os.environ["PYNN_DATA"] = os.path.expanduser(options.data)  # the workers read it too
     models.set_threads(options.threads)
-    ready = [experiment for experiment in chosen if _has_data(experiment, skip=options.all)]
+    ready = [experiment for experiment in chosen if _can_run(experiment, skip=options.all)]
     folder = Path(options.output)
     folder.mkdir(parents=True, exist_ok=True)
     seeds = {experiment.name: chosen_seeds(experiment, options.seeds, options.quick) for experiment in ready}
@@ -166,12 +168,15 @@ def _run(options: argparse.Namespace, chosen: list[Experiment]) -> int:
     return 0
 
 
-def _has_data(experiment: Experiment, skip: bool) -> bool:
-    """Whether its data set is there; unless it may be skipped, the error that says where it was looked for."""
-    if experiment.data is None:
-        return True
+def _can_run(experiment: Experiment, skip: bool) -> bool:
+    """Whether its data set and packages are there; unless it may be skipped, the error that says what is missing."""
     try:
-        _load(experiment.data)
+        if experiment.extra is not None and find_spec(PACKAGES[experiment.extra]) is None:
+            raise ImportError(
+                f'{experiment.name} needs {PACKAGES[experiment.extra]}: pip install "pynn-cpu[{experiment.extra}]"'
+            )
+        if experiment.data is not None:
+            _load(experiment.data)
     except (FileNotFoundError, ImportError):
         if skip:
             return False

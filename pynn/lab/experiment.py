@@ -85,6 +85,8 @@ class Experiment:
         What the picture shows, for those who cannot see it.
     data : str or None
         The data set that has to be there: "mnist" or "cifar10".
+    extra : str or None
+        The extra of pynn that has to be installed: "scipy" or "search".
     seeds : int
         How many repetitions, unless the caller says otherwise.
     height : float
@@ -101,6 +103,7 @@ class Experiment:
     draw: Callable[[Any, Sequence[Result]], None]
     picture: str
     data: str | None
+    extra: str | None
     seeds: int
     height: float
     module: ModuleType
@@ -125,6 +128,7 @@ def read(name: str) -> Experiment:
         draw=module.draw,
         picture=" ".join(module.PICTURE.split()),
         data=getattr(module, "DATA", None),
+        extra=getattr(module, "EXTRA", None),
         seeds=getattr(module, "SEEDS", 5),
         height=getattr(module, "HEIGHT", 3.4),
         module=module,

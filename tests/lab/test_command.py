@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import html.parser
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -161,3 +163,22 @@ def test_processes_give_the_same(tmp_path: Path) -> None:
     alone = pynn.lab.run("gates", quick=True)
     together = pynn.lab.run("gates", quick=True, jobs=2)
     assert together.results == alone.results
+
+
+def test_without_a_package_an_experiment_says_what_to_install(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("pynn.cli.lab.find_spec", lambda name: None)
+    assert 'random-vs-grid needs optuna: pip install "pynn-cpu[search]"' in said(capsys, "random-vs-grid", code=2)
+    assert 'second-order needs scipy: pip install "pynn-cpu[scipy]"' in said(capsys, "second-order", code=2)
+
+
+def test_the_list_needs_no_package(tmp_path: Path) -> None:
+    """Modules of experiments import the packages of extras only when they run."""
+    code = (
+        "import sys; sys.modules.update(dict.fromkeys(('optuna', 'scipy', 'sklearn', 'matplotlib')));"
+        "from pynn.cli import main; sys.exit(main(['lab']))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert "random-vs-grid" in done.stdout

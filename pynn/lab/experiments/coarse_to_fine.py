@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 
 import pynn
-from pynn.search import Search, log_uniform
 
 from ..experiment import Claim
 
+EXTRA = "search"
 DATA = "cifar10"
 SOURCE = "CS231n, lecture 6; notes, Neural Networks 3"
 CLAIMS = (
@@ -59,8 +59,8 @@ def build(params: Mapping[str, float]) -> tuple[pynn.Sequential, dict[str, Any]]
 def run(seed: int, quick: bool) -> dict[str, object]:
     x, y = pynn.datasets.cifar10().train
     some = np.random.default_rng(seed).choice(len(y), 1_000 if quick else 4_000, replace=False)
-    space = {"learning_rate": log_uniform(1e-6, 1e0), "l2": log_uniform(1e-5, 1e2)}
-    search = Search(build, space, x[some], y[some], seed=seed, progress=False)
+    space = {"learning_rate": pynn.search.log_uniform(1e-6, 1e0), "l2": pynn.search.log_uniform(1e-5, 1e2)}
+    search = pynn.search.Search(build, space, x[some], y[some], seed=seed, progress=False)
     short, long = (2, 4) if quick else (3, 9)
     trials = search.coarse_to_fine([(12, short), (6, long)] if quick else [(20, short), (10, long)]).trials
 
@@ -73,12 +73,12 @@ def run(seed: int, quick: bool) -> dict[str, object]:
     }
 
 
-def curve(trial: pynn.search.Trial) -> list[float]:
+def curve(trial: "pynn.search.Trial") -> list[float]:
     """Validation accuracy by epoch; none of a trial that exploded in its first epoch."""
     return trial.curves[0].get("val_accuracy", []) if trial.curves else []
 
 
-def accuracy(trial: pynn.search.Trial, epochs: int) -> float:
+def accuracy(trial: "pynn.search.Trial", epochs: int) -> float:
     """The best one within so many epochs, at least that of guessing."""
     return max([0.1, *curve(trial)[:epochs]])
 

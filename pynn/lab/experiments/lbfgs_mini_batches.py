@@ -15,6 +15,7 @@ import pynn
 
 from ..experiment import Claim
 
+EXTRA = "scipy"
 SOURCE = "CS231n, lecture 7"
 CLAIMS = (
     Claim("full", "on the full batch its loss falls to at most 0.1", SOURCE, at_most=0.1),

@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 
 import pynn
-from pynn.search import Search, log_uniform
 
 from ..experiment import Claim
 
+EXTRA = "search"
 DATA = "mnist"
 HEIGHT = 5.6
 TRIALS = 9
@@ -49,7 +49,10 @@ def run(seed: int, quick: bool) -> dict[str, object]:
     for pair in range(4 if quick else 10):
         some = rng.choice(len(y), 500 if quick else 1_000, replace=False)
         middle = 10 ** rng.uniform(-1.5, 0.5)  # so that no point of the grid is right by chance in all pairs
-        space = {"learning_rate": log_uniform(middle / 100, middle * 100), "l2": log_uniform(1e-9, 1e-6)}
+        space = {
+            "learning_rate": pynn.search.log_uniform(middle / 100, middle * 100),
+            "l2": pynn.search.log_uniform(1e-9, 1e-6),
+        }
         pairs.append(
             {sampler: search(space, x[some], y[some], sampler, 100 * seed + pair) for sampler in ("grid", "random")}
         )
@@ -65,7 +68,9 @@ def run(seed: int, quick: bool) -> dict[str, object]:
 
 
 def search(space: Any, x: Any, y: Any, sampler: str, seed: int) -> dict[str, list[float]]:
-    job = Search(build, space, x, y, metric="val_loss", sampler=sampler, seed=seed, stop=False, progress=False)
+    job = pynn.search.Search(
+        build, space, x, y, metric="val_loss", sampler=sampler, seed=seed, stop=False, progress=False
+    )
     trials = job.run(TRIALS, epochs=3).trials
     worst = 10.0  # a trial that diverged has no score
     return {

@@ -14,6 +14,7 @@ import pynn
 
 from ..experiment import Claim
 
+EXTRA = "scipy"
 SOURCE = "CS231n, lecture 7, and notes, Neural Networks 3"
 CLAIMS = (
     Claim(
