@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
 import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator
@@ -78,15 +79,25 @@ def _ran(tasks: list[tuple[str, int]], quick: bool, jobs: int) -> Iterator[tuple
         return
     threads = max(1, pynn.get_num_threads() // jobs)
     with _threads_of_workers(threads):
-        pool = ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn"))
+        others = set(multiprocessing.active_children())
+        pool = ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn"), _leave_interrupts)
         try:
             futures: dict[Future[Any], tuple[str, int]] = {
                 pool.submit(_run, name, seed, quick, threads): (name, seed) for name, seed in tasks
             }
             for future in as_completed(futures):
                 yield *futures[future], *future.result()
+        except BaseException:  # Ctrl-C, an error, or a caller that has seen enough: nobody waits for the runs under way
+            for process in set(multiprocessing.active_children()) - others:
+                process.terminate()
+            raise
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _leave_interrupts() -> None:
+    """Ctrl-C reaches the workers too; only their parent answers it."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 @contextmanager

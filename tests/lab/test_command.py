@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import csv
 import html.parser
+import json
 import re
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -182,3 +185,25 @@ def test_the_list_needs_no_package(tmp_path: Path) -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path, timeout=120)
     assert done.returncode == 0, done.stderr
     assert "random-vs-grid" in done.stdout
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
+def test_ctrl_c_ends_the_workers_at_once_and_keeps_what_is_done(tmp_path: Path) -> None:
+    code = (
+        "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        "from pynn.cli import main\n"
+        "if __name__ == '__main__': sys.exit(main(['lab', 'gates', 'init-histograms', '--jobs', '2', '-o', 'kept']))\n"
+    )
+    (tmp_path / "script.py").write_text(code, encoding="utf-8")
+    process = subprocess.Popen([sys.executable, "script.py"], cwd=tmp_path, stderr=subprocess.PIPE, text=True)
+    kept = tmp_path / "kept" / "gates.json"
+    deadline = time.monotonic() + 120
+    while not kept.exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    _, error = process.communicate(timeout=60)
+    assert process.returncode == 130, error
+    assert error.strip().endswith("pynn: interrupted")
+    assert "Traceback" not in error
+    assert json.loads(kept.read_text(encoding="utf-8"))["runs"]
