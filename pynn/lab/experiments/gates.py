@@ -28,19 +28,20 @@ GATES = {"AND": [0, 0, 0, 1], "OR": [0, 1, 1, 1], "NAND": [1, 1, 1, 0], "XOR": [
 GRID = np.stack(np.meshgrid(*2 * [np.linspace(-0.4, 1.4, 25)]), axis=-1).reshape(-1, 2).astype("float32")
 
 
-def learn(gate: str, seed: int, hidden: int = 0) -> tuple[int, Any]:
+def learn(gate: str, seed: int, steps: int, hidden: int = 0) -> tuple[int, Any]:
     """How many of the four answers are right, and the answers on a grid."""
     layers = [pynn.Affine(hidden), pynn.Tanh()] if hidden else []
     model = pynn.Sequential(*layers, pynn.Affine(1), seed=seed)
     y = np.array(GATES[gate], "float32")[:, None]
-    model.fit(X, y, loss="binary_cross_entropy", optimizer=pynn.Adam(0.1), epochs=1000, batch_size=4, progress=False)
+    model.fit(X, y, loss="binary_cross_entropy", optimizer=pynn.Adam(0.1), epochs=steps, batch_size=4, progress=False)
     right = (model.forward(X) > 0) == (y > 0.5)
     return int(right.sum()), 1 / (1 + np.exp(-model.forward(GRID)[:, 0]))
 
 
 def run(seed: int, quick: bool) -> dict[str, object]:
-    single = {gate: learn(gate, seed) for gate in GATES}
-    two, shade = learn("XOR", seed, hidden=4)
+    steps = 300 if quick else 1000
+    single = {gate: learn(gate, seed, steps) for gate in GATES}
+    two, shade = learn("XOR", seed, steps, hidden=4)
     shades = {gate: answers for gate, (_, answers) in single.items()}
     return {
         "single": sum(single[gate][0] for gate in ("AND", "OR", "NAND")),
