@@ -20,7 +20,7 @@ CLAIMS = (
     Claim("two", "two layers answer all four", SOURCE, at_least=4, unit="of 4"),
 )
 PICTURE = """Five panels with the four inputs as points and the network's answer as shade. For AND, OR and NAND a
-straight line parts the two kinds. For XOR with one layer the shade is grey everywhere; with two layers a band parts
+straight line parts the two kinds. For XOR with one layer the shade is pale everywhere; with two layers a band parts
 them."""
 HEIGHT = 4.6
 X = np.array([[0, 0], [0, 1], [1, 0], [1, 1]], "float32")

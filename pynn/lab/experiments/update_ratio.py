@@ -26,7 +26,7 @@ CLAIMS = (
     ),
 )
 PICTURE = """Validation accuracy over the ratio of step to weights, on a logarithmic axis, a line for each seed; it is
-highest around the middle and lower at both ends. A band marks 0.0003 to 0.003."""
+low at the left end, rises through the band of 0.0003 to 0.003 and beyond it, and falls at the right end."""
 RATES = np.geomspace(1e-4, 1, 9)
 
 
