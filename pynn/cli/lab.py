@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import csv
 import io
 import os
 import sys
-import textwrap
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -119,7 +117,7 @@ def _explain(experiment: Experiment, language: str) -> None:
     words, text = wording.WORDS[language], texts.of(experiment, language)
     print(f"{experiment.name}: {text.title}\n")
     for formula, block in texts.blocks(text.explanation):
-        print(textwrap.indent(block, "    ") if formula else _wrapped(block), end="\n\n")
+        print("    " + block.replace("\n", "\n    ") if formula else _wrapped(block), end="\n\n")
     print(_wrapped(f"{words['setting']}: {text.setting}"), end="\n\n")
     for claim in experiment.claims:
         margin = wording.margin(claim, language)
@@ -128,6 +126,8 @@ def _explain(experiment: Experiment, language: str) -> None:
 
 
 def _wrapped(text: str, indent: str = "") -> str:
+    import textwrap  # here: only explanations need it
+
     columns = min(WIDTH, terminal.width(sys.stdout) or WIDTH)
     if not text.isascii() and any("가" <= letter <= "힣" for letter in text):
         columns = columns * 5 // 8  # Korean letters take two columns
@@ -235,6 +235,8 @@ def _say_once(text: str) -> None:
 
 
 def _write_all(options: argparse.Namespace, folder: Path, done: list[Outcome], missing: list[str]) -> None:
+    import csv  # here: other commands do not need it
+
     from ..lab import page, wording
 
     rows = page.table(done, options.lang)

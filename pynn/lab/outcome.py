@@ -46,6 +46,11 @@ class Verdict:
         return self.judged and enough and self.claim.supported_by(self.median)
 
     @property
+    def state(self) -> str:
+        """What it is called: holds, fails, or open where there are too few seeds."""
+        return "open" if not self.judged else "holds" if self.holds else "fails"
+
+    @property
     def median(self) -> float:
         """The figure in the middle."""
         return median(self.figures) if all(f == f for f in self.figures) else math.nan

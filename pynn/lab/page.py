@@ -83,9 +83,8 @@ def _row(verdict: Verdict, outcome: Outcome, language: str, linked: bool) -> str
     sentence = _inline(texts.of(outcome.experiment, language).claims[claim.key])
     if linked:
         sentence = f'<a href="#{outcome.experiment.name}">{sentence}</a>'
-    kind = "open" if not verdict.judged else "holds" if verdict.holds else "fails"
     cells = (
-        f'<td><span class="word {kind}">{wording.verdict(verdict, language)}</span>'
+        f'<td><span class="word {verdict.state}">{wording.verdict(verdict, language)}</span>'
         f'<span class="support">{wording.seeds(verdict, language)}</span></td>',
         f'<td class="claim">{sentence}</td>',
         f'<td class="figures" data-label="{words["measured"]}">{wording.measured(verdict, language)}</td>',

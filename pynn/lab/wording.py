@@ -36,7 +36,6 @@ WORDS = {
         "measured": "Measured",
         "margin": "Margin",
         "verdict": "Verdict",
-        "experiment": "Experiment",
         "holds": "holds",
         "fails": "does not hold",
         "open": f"open: fewer than {FEWEST} seeds",
@@ -52,7 +51,6 @@ WORDS = {
         "minutes": "{} min {} s",
         "code": "Code",
         "made by": "Written by pynn {version} on the {backend} backend with",
-        "contents": "Contents",
     },
     "ko": {
         "networks": "신경망과 기울기",
@@ -83,7 +81,6 @@ WORDS = {
         "measured": "측정값",
         "margin": "기준",
         "verdict": "판정",
-        "experiment": "실험",
         "holds": "성립",
         "fails": "불성립",
         "open": f"보류: 시드가 {FEWEST}개보다 적다",
@@ -99,7 +96,6 @@ WORDS = {
         "minutes": "{}분 {}초",
         "code": "코드",
         "made by": "pynn {version}({backend} 백엔드)의 다음 명령으로 작성함:",
-        "contents": "차례",
     },
 }
 
@@ -155,7 +151,7 @@ def measured(verdict: Verdict, language: str = "en") -> str:
 
 def verdict(verdict: Verdict, language: str = "en") -> str:
     """In a word or two: "holds"."""
-    return WORDS[language]["open" if not verdict.judged else "holds" if verdict.holds else "fails"]
+    return WORDS[language][verdict.state]
 
 
 def seeds(verdict: Verdict, language: str = "en") -> str:

@@ -84,7 +84,7 @@ def run(seed: int, quick: bool) -> dict[str, object]:
         for name, make in MAKES.items():
             rates = np.geomspace(1e-3, 10, 9 if quick else 25)
             best = min((path(make(rate), hessian, rotation @ start) for rate in rates), key=len)
-            steps[place][name], paths[place][name] = len(best), best[:200]
+            steps[place][name], paths[place][name] = len(best) - 1, best[:200]
     return {
         "upright": steps["upright"]["SGD"] / steps["upright"]["Adam"],
         "tilted": steps["tilted"]["Adam"] / steps["upright"]["Adam"],

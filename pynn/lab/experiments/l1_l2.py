@@ -1,8 +1,8 @@
 """L1 makes weights sparse, L2 spreads them out.
 
-Linear classifiers (softmax) of 5,000 MNIST samples; L1 and L2 with the greatest strength, out of seven, that is within
-0.5 points of the best accuracy on 5,000 validation samples; SGD with cosine decay from 0.5, batch 100, 30 epochs. A
-weight counts as 0 below a thousandth of the largest one. Constant pixels are left out: their weights see no data.
+Linear classifiers (softmax) of 5,000 MNIST samples; L1 and L2 with the strength, out of seven, that has the highest
+accuracy on 5,000 validation samples; SGD with cosine decay from 0.5, batch 100, 30 epochs. A weight counts as 0 below
+a thousandth of the largest one. Constant pixels are left out: their weights see no data.
 """
 
 from collections.abc import Mapping, Sequence
@@ -28,8 +28,8 @@ CLAIMS = (
     ),
     Claim("accuracy", "L2 is at least as accurate as L1, within 0.5 points", NOTES, at_least=-0.005, unit="points"),
 )
-PICTURE = """The weights of the classes 0, 3 and 8 as pictures, above with L1: mostly empty, with single pixels; below
-with L2: smooth strokes over the whole picture. And the sorted sizes of all weights."""
+PICTURE = """The weights of the classes 0, 3 and 8 as pictures, above with L1, below with L2; they look alike. And the
+sorted sizes of all weights: those of L1 fall off sooner."""
 HEIGHT = 5.6
 STRENGTHS = (1e-5, 3e-5, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2)
 
@@ -61,8 +61,7 @@ def run(seed: int, quick: bool) -> dict[str, object]:
     best, pictures = {}, {}
     for name, kind in (("L1", pynn.L1), ("L2", pynn.L2)):
         tried = [fit(kind(strength), train, validation, seed, epochs) for strength in STRENGTHS]
-        enough = max(accuracy for accuracy, _ in tried) - 0.005
-        best[name] = next(each for each in reversed(tried) if each[0] >= enough)
+        best[name] = max(tried, key=lambda each: each[0])
         whole = np.zeros((784, 10))
         whole[varies] = best[name][1]
         pictures[name] = whole.T[[0, 3, 8]].round(3)

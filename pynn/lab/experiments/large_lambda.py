@@ -32,7 +32,7 @@ CLAIMS = (
     ),
     Claim("shrink", "a step shrinks W by the factor 1 − ηλ before the gradient, within 1e-6", SOURCE, at_most=1e-6),
 )
-PICTURE = """Three curves over the strength λ, medians of the seeds: the norm of the weights falls to almost 0, the
+PICTURE = """Three curves over the strength λ, a line for each seed: the norm of the weights falls to almost 0, the
 share of units in the linear part rises to 100 %, and so does the share that a linear map explains, until the outputs
 are constant."""
 STRENGTHS = (0.0, 1e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1, 3e-1)

@@ -22,7 +22,7 @@ CLAIMS = (
     Claim("mini", "on mini-batches it ends at least 5 times as high as SGD, or explodes", SOURCE, at_least=5, unit="x"),
 )
 PICTURE = """Training loss on a logarithmic scale over the passes through the data: L-BFGS on the full batch and SGD on
-mini-batches fall, L-BFGS on mini-batches jumps about far above them."""
+mini-batches fall, L-BFGS on mini-batches falls with them at first, then jumps far above."""
 PASSES, BATCH = 40, 50
 WORST = 1e3  # shown and judged for whatever exploded
 
