@@ -134,10 +134,9 @@ def minimize(
             if optimize is None:
                 _newton(run)
             else:
-                options = {"maxiter": steps, **SCIPY_TOLERANCES[method]}
-                optimize.minimize(
-                    run.evaluate, run.best.copy(), jac=True, method=method, callback=run.take, options=options
-                )
+                settings: dict[str, Any] = {"hessp": run.curvature} if method == "Newton-CG" else {}
+                settings["options"] = {"maxiter": steps, **SCIPY_TOLERANCES[method]}
+                optimize.minimize(run.evaluate, run.best.copy(), jac=True, method=method, callback=run.take, **settings)
         except _Done:
             pass
         finally:
@@ -277,6 +276,17 @@ class _Run:
                 f"Scale the inputs (the largest is {np.abs(self.objective.x).max():.3g})"
             )
         return value, gradient
+
+    def curvature(self, point: Vector, direction: Vector) -> Vector:
+        """The Hessian times the direction, from central differences; SciPy's own step is lost in rounding near 0."""
+        length = float(np.linalg.norm(direction))
+        if not length:
+            return np.zeros(len(point))
+        rounding = np.finfo(self.objective.model.dtype).eps
+        width = float(np.cbrt(rounding)) * max(float(np.linalg.norm(point)), 1) / length
+        difference = self.evaluate(point + width * direction)[1] - self.evaluate(point - width * direction)[1]
+        product: Vector = difference / (2 * width)
+        return product
 
     def take(self, point: Vector) -> None:
         """Record a step of the minimizer to this point."""

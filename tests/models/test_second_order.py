@@ -179,6 +179,15 @@ def test_every_method_finds_the_one_minimum_of_a_convex_problem(method: str, poi
     np.testing.assert_allclose(model.layers[0].weight.ravel(), found.x[:12], atol=1e-5)
 
 
+def test_newton_cg_trains_a_float32_model(points: Points) -> None:
+    x, y = points
+    model = network(pynn.Affine(3), dtype="float32")
+    history = minimized(model, (x, y), penalty=pynn.L2(0.1), method="Newton-CG", tolerance=1e-5)
+    exact = minimized(network(pynn.Affine(3)), (x, y), penalty=pynn.L2(0.1), method="Newton-CG", tolerance=1e-9)
+    assert history["gradient"][-1] < 1e-5
+    assert history["loss"][-1] == pytest.approx(exact["loss"][-1], rel=1e-6)
+
+
 def test_both_backends_find_the_same(points: Points, both_backends: tuple[str, ...]) -> None:
     ends = []
     for backend in both_backends:

@@ -69,9 +69,11 @@ def test_a_stage_begins_once_the_trials_of_all_processes_have_ended(
     search("later", build)
     alone = search_cases.search(*points, build=build, metric="val_loss", stop=False).coarse_to_fine(STAGES)
     assert alone.trials[0].score == min(one.score for one in alone.trials[:8])  # type: ignore[type-var]
+    params = [one.params for one in alone.trials]
     for result in found.values():
         assert repr(result.spaces) == repr(alone.spaces)
-        assert [one.params for one in result.trials] == [one.params for one in alone.trials]
+        assert [one.params for one in result.trials[:12]] == params
+        assert len(result.trials) <= 13  # both may begin the last trial at the same moment
 
 
 def test_a_run_that_was_taken_to_be_gone_does_not_give_back_the_trial_of_another(points: Any, tmp_path: Path) -> None:
