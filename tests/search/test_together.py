@@ -72,7 +72,8 @@ def test_a_stage_begins_once_the_trials_of_all_processes_have_ended(
     params = [one.params for one in alone.trials]
     for result in found.values():
         assert repr(result.spaces) == repr(alone.spaces)
-        assert [one.params for one in result.trials[:12]] == params
+        for number, one in enumerate(result.trials[:12]):
+            assert one.params == params[number] or (number >= 8 and one.ended == "unfinished")  # the other does it
         assert len(result.trials) <= 13  # both may begin the last trial at the same moment
 
 
@@ -212,7 +213,7 @@ def test_searches_that_begin_at_once_share_a_grid(points: Any, tmp_path: Path, m
     result = on_grid(points, tmp_path / "study.log").run(trials=6, epochs=1)
     assert len(set(places(result))) == 6
     assert 6 <= len(result.trials) <= 7  # both may begin the last one at the same moment
-    finer = on_grid(points, tmp_path / "study.log").run(trials=10, epochs=1)
+    finer = on_grid(points, tmp_path / "study.log").run(trials=len(result.trials) + 4, epochs=1)
     assert len(set(places(finer))) == 10
 
 
