@@ -9,9 +9,16 @@ struct Chosen {
     static constexpr Function function = F;
 };
 
-// Vectors of a strip (column_strips.h): those with an exponential are long, and bound by arithmetic.
+// Vectors of a strip (column_strips.h): those with an exponential are long, and bound by arithmetic. The level for old
+// processors is compiled to be small.
+#if defined(__x86_64__) && !defined(__AVX__)
+constexpr int kLongStrip = 1;
+#else
+constexpr int kLongStrip = 2;
+#endif
 template <Function F>
-constexpr int kStripVectors = F == Function::identity || F == Function::relu || F == Function::leaky_relu ? 4 : 2;
+constexpr int kStripVectors =
+    F == Function::identity || F == Function::relu || F == Function::leaky_relu ? 4 : kLongStrip;
 
 // Calls f(Chosen<function>{}) so that the loop inside is compiled once for each activation.
 template <class F>

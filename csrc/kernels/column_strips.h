@@ -42,14 +42,14 @@ void over_strips(Size n, Size c, double cost, Order order, F f) {
 // f(strip, access, run, first row, last row, column) for every run of rows and every strip of columns. Strips of four
 // vectors read whole cache lines in a row; one vector at a time, rows a power of two apart would evict each other.
 // Where that makes fewer than four pieces, two vectors share the work better. float64, for checking, does with one; and
-// `Widest` = 2 keeps what is long and bound by arithmetic from being compiled four times over.
+// `Widest` = 2 or 1 keeps what is long and bound by arithmetic from being compiled four times over.
 template <class T, int Widest = 4, class F>
 void over_columns(Size n, Size c, double cost, Order order, F f) {
     if constexpr (std::is_same_v<T, float>) {
         if constexpr (Widest == 4) {
             if (ceil_div(n, kRowRun) * ceil_div(c, 4 * kLanes<T>) >= 4) return over_strips<T, 4>(n, c, cost, order, f);
         }
-        over_strips<T, 2>(n, c, cost, order, f);
+        over_strips<T, smaller(Widest, 2)>(n, c, cost, order, f);
     } else {
         over_strips<T, 1>(n, c, cost, order, f);
     }

@@ -59,7 +59,7 @@ WORDS = {
         "initialization": "가중치 초깃값",
         "normalization": "배치 정규화",
         "losses": "손실 함수",
-        "regularization": "정규화 기법",
+        "regularization": "규제 기법",
         "dropout": "드롭아웃과 그 밖의 잡음",
         "optimizers": "최적화 기법",
         "second_order": "이차 최적화",

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib.util
+import inspect
 import json
-import types
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import numpy as np
 import pytest
 
 from pynn.lab.contents import find
+from pynn.lab.experiment import Experiment
 from pynn.lab.store import Store, plain
 
 
@@ -23,13 +25,32 @@ def test_what_was_put_is_there_again(tmp_path: Path) -> None:
     assert again.get(4) is None
 
 
-def test_the_other_form_and_other_code_are_run_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    experiment = find("gates")
-    Store(tmp_path, experiment, quick=True).put(0, {"error": 0.25}, 1.0)
-    assert Store(tmp_path, experiment, quick=False).get(0) is None
-    changed = dataclasses.replace(experiment, module=types.ModuleType("changed"))
-    monkeypatch.setattr("pynn.lab.experiment.inspect.getsource", lambda module: module.__name__)
-    assert Store(tmp_path, changed, quick=True).get(0) is None
+def edited(old: str, new: str, folder: Path) -> Experiment:
+    """The experiment `gates` with this change in its module."""
+    source = inspect.getsource(find("gates").module).replace("from ..", "from pynn.lab.")
+    assert old in source
+    path = folder / "edited.py"
+    path.write_text(source.replace(old, new), encoding="utf-8")
+    spec = importlib.util.spec_from_file_location(f"edited_{abs(hash(new))}", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return dataclasses.replace(find("gates"), module=module, draw=module.draw)
+
+
+def test_the_other_form_is_run_again(tmp_path: Path) -> None:
+    Store(tmp_path, find("gates"), quick=True).put(0, {"error": 0.25}, 1.0)
+    assert Store(tmp_path, find("gates"), quick=False).get(0) is None
+
+
+def test_other_code_is_run_again_another_picture_is_not(tmp_path: Path) -> None:
+    Store(tmp_path, edited("", "", tmp_path), quick=True).put(0, {"error": 0.25}, 1.0)
+    kept = {"error": 0.25}, 1.0
+    drawn = edited("def draw(figure: Any", "def draw(  # otherwise\n    figure: Any", tmp_path)
+    assert Store(tmp_path, drawn, quick=True).get(0) == kept
+    assert Store(tmp_path, edited('PICTURE = """', 'PICTURE = """Look: ', tmp_path), quick=True).get(0) == kept
+    assert Store(tmp_path, edited("def run(", "def other() -> None: ...\n\n\ndef run(", tmp_path), True).get(0) is None
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", "{}", '{"runs": 3}', "null"])

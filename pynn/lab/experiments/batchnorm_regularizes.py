@@ -1,7 +1,7 @@
 """Batch normalization regularizes: with it a network generalizes better, and dropout adds nothing.
 
 1,000 MNIST samples, four hidden layers of 100 ReLU units, Momentum, batch 50, 60 epochs: plain, with batch
-normalization, with dropout 0.2, with both. Each has the best of three learning rates by 2,000 validation samples.
+normalization, with dropout 0.2, with both. Each has the best of four learning rates by 2,000 validation samples.
 Tested on 10,000.
 """
 
@@ -51,7 +51,7 @@ def run(seed: int, quick: bool) -> dict[str, object]:
     tests, gaps, rates = {}, {}, {}
     for name, (normalized, dropout) in FORMS.items():
         tried = []
-        for rate in (0.003, 0.01, 0.03):
+        for rate in (0.003, 0.01, 0.03, 0.1):
             model = build(normalized, dropout, seed)
             model.fit(
                 *train,

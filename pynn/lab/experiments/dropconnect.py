@@ -26,9 +26,8 @@ CLAIMS = (
     ),
     Claim("test", "its test accuracy is at least as high, less 0.2 points", SOURCE, at_least=-0.002, unit="points"),
 )
-PICTURE = (
-    """Above, training loss over the epochs; below, test accuracy. A band from the smallest to the largest seed."""
-)
+PICTURE = """Above, training loss over the epochs: with DropConnect it falls more slowly and ends higher. Below, test
+accuracy, which ends slightly lower with it. A band from the smallest to the largest seed."""
 HEIGHT = 5.2
 
 RATES = (0.0003, 0.001, 0.003)

@@ -41,8 +41,9 @@ CLAIMS = (
         unit="%",
     ),
 )
-PICTURE = """Above: mean outputs of the affine map over random masks against its output with all inputs. Without scaling
-they lie on a line of slope one half, with inverted dropout on the diagonal."""
+PICTURE = """Above, mean outputs of the affine map over random masks against its output with all inputs: without
+scaling they lie on a line of slope one half, with inverted dropout on the diagonal. Below, how often the mean over
+masks names the same digit as one pass without: from 94 % with one mask to 99 % with 50."""
 HEIGHT = 5.6
 
 RATE = 0.5

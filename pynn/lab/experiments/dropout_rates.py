@@ -33,7 +33,9 @@ CLAIMS = (
         unit="points",
     ),
 )
-PICTURE = """Test accuracy against the dropout rate, a line for each seed."""
+PICTURE = """Test accuracy against the dropout rate, two lines for each seed, on the right the range from 88 % on: with
+dropout in all layers it rises up to rate 0.25 and falls to about 50 % at 0.5; with dropout in the large layers only it
+stays near 90 %."""
 
 UNITS = (300, 300, 20, 20)
 LARGE = 100  # units of a layer that has dropout if only large layers do
@@ -80,11 +82,15 @@ def run(seed: int, quick: bool) -> dict[str, object]:
 
 
 def draw(figure: Any, results: Sequence[Mapping[str, Any]]) -> None:
-    panel = figure.subplots()
+    whole, near = panels = figure.subplots(1, 2)
     for key, label, line, colour in (("one", "all layers", "s--", "C1"), ("large", "large layers only", "o-", "C0")):
         for result in results:
             accuracies = 100 * np.array([result["without"], *result[key]])
             shown = label if result is results[0] else None
-            panel.plot((0, *RATES), accuracies, line, color=colour, linewidth=1, markersize=4, label=shown)
-    panel.set(xlabel="dropout rate", ylabel="test accuracy (%)", xticks=(0, *RATES))
-    panel.legend(loc="lower left")
+            for panel in panels:
+                panel.plot((0, *RATES), accuracies, line, color=colour, linewidth=1, markersize=4, label=shown)
+    for panel in panels:
+        panel.set(xlabel="dropout rate", xticks=(0, *RATES))
+    whole.set(ylabel="test accuracy (%)")
+    whole.legend(loc="lower left")
+    near.set(ylim=(88, 94), title="the same, from 88 % on")

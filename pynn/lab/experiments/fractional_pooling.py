@@ -2,7 +2,7 @@
 
 2,000 CIFAR-10 images to train and 3,000 others of the training files to test; four convolutions of 16, 16, 32 and 32
 channels with ReLU, the first with stride 2, the mean over the image, Adam, batch 50, 40 epochs. Max pooling of 2 x 2
-after the second and the fourth convolution; or fractional max pooling by √2 in random regions after each of the four.
+after the second and the fourth convolution; or fractional max pooling by 1.3 in random regions after each of the four.
 """
 
 from collections.abc import Mapping, Sequence
@@ -34,9 +34,9 @@ CLAIMS = (
         unit="points",
     ),
 )
-PICTURE = (
-    """Above, training loss over the epochs; below, test accuracy. A band from the smallest to the largest seed."""
-)
+PICTURE = """Above, training loss over the epochs: with fractional pooling it falls more slowly and ends higher. Below,
+test accuracy: with it the curve lies lower at first and meets the other at the end. A band from the smallest to the
+largest seed."""
 HEIGHT = 5.2
 
 EPOCHS = 40
@@ -47,7 +47,7 @@ def network(kind: str, seed: int) -> pynn.Sequential:
     for number, channels in enumerate((16, 16, 32, 32)):
         layers += [pynn.Conv2d(channels, stride=2 if number == 0 else 1), pynn.ReLU()]
         if kind == "fractional":
-            layers.append(pynn.FractionalMaxPool2d(2**0.5))
+            layers.append(pynn.FractionalMaxPool2d(1.3))
         elif number % 2:
             layers.append(pynn.MaxPool2d(2))
     return pynn.Sequential(*layers, pynn.GlobalAvgPool2d(), pynn.Affine(10), seed=seed)
@@ -74,8 +74,15 @@ def measured(model: pynn.Sequential, seed: int, quick: bool) -> dict[str, Any]:
         curves["epochs"].append(epoch)
         curves["loss"].append(model.evaluate(*train)["loss"])
         curves["test"].append(model.evaluate(*test)["accuracy"])
-    probabilities, _ = pynn.monte_carlo(model, test[0], 12, probabilities=True)  # other regions in each pass
-    return {**curves, "averaged": float(np.mean(probabilities.argmax(axis=1) == test[1]))}
+    return {**curves, "averaged": averaged(model, *test)}
+
+
+def averaged(model: pynn.Sequential, x: Any, y: Any) -> float | None:
+    """The accuracy of the mean over 12 passes, if each draws other regions."""
+    if not any(isinstance(layer, pynn.FractionalMaxPool2d) for layer in model.layers):
+        return None
+    probabilities, _ = pynn.monte_carlo(model, x, 12, probabilities=True)
+    return float(np.mean(probabilities.argmax(axis=1) == y))
 
 
 def run(seed: int, quick: bool) -> dict[str, object]:

@@ -28,8 +28,8 @@ CLAIMS = (
     Claim("second", "the epoch after the second at most 0.95 times", SOURCE, at_most=0.95, unit="x"),
     Claim("better", "validation accuracy ends at least 1 point above a constant rate", SOURCE, 0.01, unit="points"),
 )
-PICTURE = """Training loss over the epochs: with step decay it falls an epoch after the first of two marked places and
-is nearly level later; with a constant rate it goes on falling. Below, the validation accuracy, which jumps up at the
+PICTURE = """Training loss over the epochs: with step decay it falls an epoch after the first of two marked places,
+then ever more slowly; with a constant rate it goes on falling. Below, the validation accuracy, which jumps up at the
 first mark."""
 HEIGHT = 4.8
 

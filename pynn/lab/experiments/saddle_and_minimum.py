@@ -21,9 +21,10 @@ CLAIMS = (
     Claim("sgd_dip", "SGD ends in the shallow minimum, at x below 0", SOURCE, at_most=0.0),
     Claim("momentum_dip", "Momentum rolls on to the deep one, at x above 0.8", SOURCE, at_least=0.8),
 )
-PICTURE = """Left: distance from the saddle over the steps, on a logarithmic scale; that of Momentum grows quickly to
-1, that of SGD hardly. Right: a curve with a shallow dip on the left and a deep one on the right; the path of SGD ends
-in the first, that of Momentum in the second."""
+PICTURE = """Left, distance from the saddle over the steps, on a logarithmic scale: both fall towards it, to a
+hundredth and below; then that of Momentum grows to 1 within some 100 steps, that of SGD begins to grow after 200 and
+is still small at the end. Right, a curve with a shallow dip on the left and a deep one on the right; the path of SGD
+ends in the first, that of Momentum in the second."""
 STEPS = 300
 
 

@@ -27,16 +27,12 @@ CLAIMS = (
         unit="points",
     ),
     Claim(
-        "pixel_share",
-        "dropout of single pixels narrows the gap by at most half as much",
-        SOURCE,
-        at_most=0.5,
-        unit="x",
+        "pixel_share", "dropout of single pixels narrows the gap by at most half as much", SOURCE, at_most=0.5, unit="x"
     ),
 )
-PICTURE = (
-    """Training and test accuracy over the epochs, without dropout, with pixel dropout and with spatial dropout."""
-)
+PICTURE = """Training and test accuracy over the epochs, without dropout, with pixel dropout and with spatial dropout,
+one above the other. Without it training accuracy is 100 % after half of the epochs; with either form it rises more
+slowly and ends just below. Test accuracy ends between 45 and 50 % in all three."""
 HEIGHT = 5.6
 
 LAYERS = {"none": None, "pixels": pynn.Dropout, "channels": pynn.SpatialDropout}

@@ -28,9 +28,8 @@ CLAIMS = (
     ),
     Claim("test", "its test accuracy is at least as high, less 0.5 points", SOURCE, at_least=-0.005, unit="points"),
 )
-PICTURE = (
-    """Above, training loss over the epochs; below, test accuracy. A band from the smallest to the largest seed."""
-)
+PICTURE = """Above, training loss over the epochs: with stochastic depth it falls more slowly and ends higher. Below,
+test accuracy, which ends higher with it. A band from the smallest to the largest seed."""
 HEIGHT = 5.2
 
 BLOCKS = 8
