@@ -66,7 +66,7 @@ WORDS = {
         "babysitting": "학습 과정 살피기",
         "search": "하이퍼파라미터 탐색",
         "ensembles": "앙상블과 평균",
-        "augmentation": "데이터 확장",
+        "augmentation": "데이터 증강",
         "transfer": "전이 학습",
         "page": "실험실",
         "lead": "신경망 학습 강의의 주장을 하나씩 여러 시드로 실행하고, 실행 전에 정해 둔 기준으로 판정한 결과이다.",

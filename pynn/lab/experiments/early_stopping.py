@@ -35,7 +35,7 @@ CLAIMS = (
     ),
 )
 PICTURE = """Training and validation loss over 100 epochs. The validation loss falls, then rises slowly while the
-training loss goes on to 0; a line marks the best epoch, where the stopped run ends."""
+training loss goes on to 0; a dot marks the best epoch, where the stopped run ends."""
 
 
 def build(seed: int) -> pynn.Sequential:

@@ -20,8 +20,8 @@ CLAIMS = (
     Claim("raised", "with regularization it is at least 0.5 higher", SOURCE, at_least=0.5),
     Claim("checked", "pynn.diagnostics.sanity_check agrees: it finds the first loss as expected", SOURCE, at_least=1),
 )
-PICTURE = """Bars of the first loss for each seed, without and with a penalty, and the line ln 10 = 2.303. The first
-bars reach the line exactly, the second are higher."""
+PICTURE = """Bars of the first loss for each seed, without a penalty and with three strengths of it, and the line ln 10
+= 2.303. The bars without reach the line exactly, the stronger the penalty the higher are the others."""
 STRENGTHS = (0.0, 1e1, 1e2, 1e3)
 
 
