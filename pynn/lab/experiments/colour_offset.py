@@ -35,7 +35,7 @@ CLAIMS = (
     Claim(
         "usual",
         "AlexNet's standard deviation of 0.1 is enough: with it they cost at most 0.8 times as much",
-        "CS231n, lecture 7; Krizhevsky et al. 2012",
+        "our question, with AlexNet's number",
         at_most=0.8,
         unit="x",
     ),

@@ -28,7 +28,8 @@ CLAIMS = (
 PICTURE = """Histograms of the activations of layers 1, 4, 7 and 10, or of 1, 3 and 5 of the book's network, a row for
 each activation and initial spread. tanh with 0.01: a spike at 0 from layer 4 on. tanh with 1: two spikes at -1 and 1.
 tanh with Xavier: broad. ReLU with Xavier: towards 0. ReLU with He: the same in every layer. Sigmoid with 1: spikes at
-0 and 1; with 0.01: a spike at 0.5; with Xavier: broad."""
+0 and 1; with 0.01: a spike at 0.5; with Xavier: broad in layer 1, narrower and in separate spikes in
+layer 5."""
 HEIGHT = 8.6
 CASES: dict[str, tuple[type[pynn.Layer], pynn.initializers.Initializer, int, int]] = {
     "tanh, 0.01": (pynn.Tanh, pynn.Normal(0.01), 10, 500),

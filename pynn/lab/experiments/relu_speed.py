@@ -2,9 +2,9 @@
 
 1,000 CIFAR-10 images, halved to 16x16 pixels, mean subtracted; three convolutions of 3x3 with 16, 16 and 32 channels,
 max pooling after the first two, and an affine layer; SGD with momentum 0.9, batch 50. Weights start as suits the
-activation: He for ReLU, Glorot for tanh and sigmoid. Each activation has its best of five learning rates. Counted are
-the steps until the mean loss of 20 steps is below 0.7, which is about Krizhevsky's 25% of errors. A run ends after 6
-times the steps of ReLU at the latest; the factor is then written as 6.
+activation: He for ReLU, Glorot for tanh, and also for sigmoid. Each activation has its best of five learning rates.
+Counted are the steps until the mean loss of 20 steps is below 0.7, which is about Krizhevsky's 25% of errors. A run
+ends after 6 times the steps of ReLU at the latest; the factor is then written as 6.
 """
 
 from collections.abc import Mapping, Sequence

@@ -16,7 +16,7 @@ import pynn
 from ..experiment import Claim
 
 DATA = "mnist"
-NOTES = "CS231n notes, Neural Networks 2"
+NOTES = "our reading of CS231n notes, Neural Networks 2"
 CLAIMS = (
     Claim(
         "leak_mean",
