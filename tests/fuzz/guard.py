@@ -153,10 +153,10 @@ def watched(
             try:
                 expect(watch.seen is None, *(watch.seen or ("",)))
                 size = len(file.content)
-                expect(seconds <= SECONDS + size / BYTES, "slow", f"{seconds:.1f} s")
-                expect(total <= 4 * SECONDS + size / BYTES, "slow to use", f"{total:.1f} s")
                 most = MEMORY + 10 * size + reader.granted(file)
                 expect(grown <= most, "large", f"{grown >> 20} MB for {size:,} bytes")
+                expect(seconds <= SECONDS + size / BYTES, "slow", f"{seconds:.1f} s")
+                expect(total <= 4 * SECONDS + size / BYTES, "slow to use", f"{total:.1f} s")
                 refusals = [more] if came.startswith("refused") else []
                 _check_texts([*refusals, *said])
                 named = not reader.names_file or all(os.fspath(reader.path) in one for one in refusals)
