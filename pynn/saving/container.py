@@ -196,6 +196,9 @@ def _old_checksum(text: str, tensors: Tensors) -> int:
     return crc
 
 
+PLAIN = frozenset({type(None), bool, int, float, str})  # what JSON holds as it is
+
+
 def _packed(value: Any, tensors: dict[str, NDArray[Any]], place: str) -> Any:
     """The value for JSON; arrays go into `tensors`."""
     if value is None or isinstance(value, (bool, int, float, str)):
@@ -210,6 +213,8 @@ def _packed(value: Any, tensors: dict[str, NDArray[Any]], place: str) -> Any:
         tensors[place] = np.asarray(value, order="C")  # not ascontiguousarray: it turns () into (1,)
         return {TENSOR: place}
     if isinstance(value, (list, tuple)):
+        if PLAIN.issuperset(map(type, value)):  # a history may be long
+            return value
         return [_packed(item, tensors, f"{place}.{number}") for number, item in enumerate(value)]
     if isinstance(value, Mapping) and TENSOR not in value:
         return {str(key): _packed(item, tensors, f"{place}.{key}") for key, item in value.items()}
@@ -219,6 +224,8 @@ def _packed(value: Any, tensors: dict[str, NDArray[Any]], place: str) -> Any:
 def _unpacked(value: Any, tensors: dict[str, NDArray[Any]]) -> Any:
     """The original value; each tensor may be used only once."""
     if isinstance(value, list):
+        if PLAIN.issuperset(map(type, value)):
+            return value
         return [_unpacked(item, tensors) for item in value]
     if isinstance(value, dict):
         if TENSOR in value:

@@ -27,7 +27,6 @@ import pynn
 from .cases import File, Finding, Reader, expect, is_clean
 
 SECONDS = 2.0  # that one file may take
-BYTES = 4e6  # of a file for which it may take a second more: a run that goes on writes it again with each checkpoint
 MEMORY = 64 << 20  # and so many bytes, and ten times those of the file
 ADDRESSES = 4 << 30  # bytes of address space above what the process has: beyond is a MemoryError
 LONGEST = 1200  # characters of a message
@@ -155,8 +154,8 @@ def watched(
                 size = len(file.content)
                 most = MEMORY + 10 * size + reader.granted(file)
                 expect(grown <= most, "large", f"{grown >> 20} MB for {size:,} bytes")
-                expect(seconds <= SECONDS + size / BYTES, "slow", f"{seconds:.1f} s")
-                expect(total <= 4 * SECONDS + size / BYTES, "slow to use", f"{total:.1f} s")
+                expect(seconds <= SECONDS, "slow", f"{seconds:.1f} s")
+                expect(total <= 4 * SECONDS, "slow to use", f"{total:.1f} s")
                 refusals = [more] if came.startswith("refused") else []
                 _check_texts([*refusals, *said])
                 named = not reader.names_file or all(os.fspath(reader.path) in one for one in refusals)
