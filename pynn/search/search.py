@@ -199,8 +199,7 @@ class Search(Constructed):
         """Do trials until the study has so many, those of earlier and of other processes included.
 
         It returns when none is left to begin. Other processes that share the storage may still be at theirs then:
-        ``search.result`` has these too once they have ended. Processes that begin the last trial at the same moment do
-        one trial more each.
+        ``search.result`` has these too once they have ended.
 
         Parameters
         ----------

@@ -32,7 +32,7 @@ from .trials.watching import FAILED, FINISHED, PRUNED, Report
 STATES = {FINISHED: TrialState.COMPLETE, FAILED: TrialState.FAIL}  # the others are pruned, for Optuna
 CODE = "pynn_build"  # name of the attribute with the fingerprint of build
 KNOWN = "pynn_failed"  # name of the attribute with the place of an error that the user has seen
-SURPLUS = "another process did the last point of the grid"
+SURPLUS = "another process began the last trial at the same moment"
 
 
 class Asked(NamedTuple):
@@ -74,6 +74,7 @@ class Study(Stored):
         self.best: tuple[float, int] | None = None  # score and number
         self.worked = False  # a trial ended without an error
         self.total = self.ended = 0
+        self.surplus = 0  # trials that two processes began for the last one: they are not done, and do not count
         self.slowest: float | None = None  # seconds of a trial
         self.others = Others(storage, self._id)
         self.queue = Queue(storage, self._id, self.others)
@@ -103,7 +104,7 @@ class Study(Stored):
 
     def begin(self, trials: int) -> None:
         """Begin a run, which `close` ends: look at the trials that there are, and how fine the grid shall be."""
-        self.ended, self.best = 0, None
+        self.ended, self.surplus, self.best = 0, 0, None
         self.others.begin()
         frozen = self.others.look()
         self.queue.look(frozen)
@@ -129,6 +130,9 @@ class Study(Stored):
     def _count(self, number: int, values: Mapping[str, Any]) -> None:
         """Take a trial that has ended into account; of one that another program added nothing is known."""
         self.ended += 1
+        if values.get("why") == SURPLUS:
+            self.surplus += 1
+            return
         if not values:
             return
         self.slowest = max(self.slowest or 0.0, values.get("seconds", 0.0))
@@ -178,9 +182,15 @@ class Study(Stored):
         """The key of the next trial."""
         if (key := self.queue.next()) is not None:
             return key
+        trials += self.surplus
         if self._points is None:
-            done = self._sampling.exhausted or self.total >= trials or self._has(trials)
-            return None if done else self.queue.new({})
+            if self._sampling.exhausted or self.total >= trials or self._has(trials):
+                return None
+            key = self.queue.new({})
+            if (number := self._storage.get_trial_number_from_id(key)) < trials:
+                return key
+            self._drop(key, number)
+            return None
         self._points.look()
         self.total = max(self.total, self._points.seen)
         if self.total >= trials or not self._points.left:
@@ -210,13 +220,20 @@ class Study(Stored):
                     trial = optuna.Trial(self.optuna, key)
                     params = self._sampling.suggested(self.settings.space, trial)
                     return Asked(number, params, trial, self.files(number))
-            self._write(key, Outcome(PRUNED, SURPLUS))
-            self._storage.set_trial_state_values(key, TrialState.PRUNED)
+            self._drop(key, number)
         except BaseException:
             self.queue.release(key, number)
             raise
         self.others.claim.numbers.discard(number)
         return None
+
+    def _drop(self, key: int, number: int) -> None:
+        """End a trial that is one too many."""
+        outcome = Outcome(PRUNED, SURPLUS)
+        self._write(key, outcome)
+        self._storage.set_trial_state_values(key, TrialState.PRUNED)
+        self.total = max(self.total, number + 1)
+        self._count(number, vars(outcome))
 
     def report(self, asked: Asked) -> Report | None:
         """The function that tells Optuna's pruner of each epoch; None if there is no pruner."""
