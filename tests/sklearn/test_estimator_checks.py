@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import numpy as np
@@ -16,16 +17,24 @@ from pynn.sklearn import MLPClassifier, MLPRegressor, TabularClassifier, Tabular
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # the checks fit for a few epochs, on data without a scale
 
-# They compare predictions for batches of several sizes and orders to 1e-7: NumPy's float32 products depend on both, on
-# some processors. `test_predictions_do_not_depend_on_the_batch` asks for what float32 allows.
+# They compare predictions for batches of several sizes and orders to 1e-7: NumPy's float32 products depend on the size,
+# on some processors on the order too. `test_predictions_do_not_depend_on_the_batch` asks for what float32 allows.
 BY_BATCH = ("check_methods_subset_invariance", "check_methods_sample_order_invariance")
 TABULAR = (TabularClassifier, TabularRegressor)
+
+
+@functools.cache
+def rounded_by_batch() -> tuple[type, ...]:
+    """The estimators whose predictions on NumPy are not the same bits in every batch."""
+    rng = np.random.default_rng(0)
+    rows = np.repeat(rng.standard_normal((1, 64), np.float32), 40, axis=0) @ rng.standard_normal((64, 64), np.float32)
+    return (TabularRegressor,) if (rows == rows[0]).all() else TABULAR
 
 
 def run(estimator: Any, check: Any) -> None:
     """Run the check, if the backend's rounding lets it hold."""
     name = getattr(check, "func", check).__name__
-    if name in BY_BATCH and isinstance(estimator, TABULAR) and pynn.kernels.backend() == "numpy":
+    if name in BY_BATCH and pynn.kernels.backend() == "numpy" and isinstance(estimator, rounded_by_batch()):
         pytest.skip("NumPy's float32 products depend on the batch in the last bit")
     check(estimator)
 
