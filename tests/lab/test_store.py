@@ -29,9 +29,9 @@ def edited(old: str, new: str, folder: Path) -> Experiment:
     """The experiment `gates` with this change in its module."""
     source = inspect.getsource(find("gates").module).replace("from ..", "from pynn.lab.")
     assert old in source
-    path = folder / "edited.py"
+    path = folder / f"edited{len(list(folder.glob('edited*')))}.py"
     path.write_text(source.replace(old, new), encoding="utf-8")
-    spec = importlib.util.spec_from_file_location(f"edited_{abs(hash(new))}", path)
+    spec = importlib.util.spec_from_file_location(path.stem, path)
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)

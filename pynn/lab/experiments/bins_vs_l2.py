@@ -16,17 +16,11 @@ import pynn
 
 from ..experiment import Claim
 
-NOTES = "CS231n notes, Neural Networks 2"
+NOTES, OURS = "CS231n notes, Neural Networks 2", "our question"
 CLAIMS = (
     Claim("outliers", "with outliers, the error of L2 is at least 2 times that of bins", NOTES, at_least=2, unit="x"),
     Claim("peaks", "with two peaks, the error of L2 is at least 3 times that of bins", NOTES, at_least=3, unit="x"),
-    Claim(
-        "clean",
-        "with clean targets too, the error of L2 is at least that of bins",
-        "our question",
-        at_least=1,
-        unit="x",
-    ),
+    Claim("clean", "with clean targets too, the error of L2 is at least that of bins", OURS, at_least=1, unit="x"),
 )
 PICTURE = """Samples and predictions. Left, with outliers: the curve of L2 lies above the samples, that of bins on them,
 apart from a few narrow peaks. Right, two peaks: L2 runs through the empty middle, bins jump between both curves."""

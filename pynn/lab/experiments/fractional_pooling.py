@@ -53,47 +53,44 @@ def network(kind: str, seed: int) -> pynn.Sequential:
     return pynn.Sequential(*layers, pynn.GlobalAvgPool2d(), pynn.Affine(10), seed=seed)
 
 
-def measured(model: pynn.Sequential, seed: int, quick: bool) -> dict[str, Any]:
-    """Train the model; training loss and test accuracy after each epoch that is measured."""
+def samples(seed: int, quick: bool) -> tuple[Any, Any]:
+    """Images and labels to train, and to test."""
     images, labels = pynn.datasets.cifar10().train
-    chosen = np.random.default_rng(seed).permutation(len(images))
-    count, epochs, every = (300, 3, 1) if quick else (2_000, EPOCHS, 2)
-    train = images[chosen[:count]], labels[chosen[:count]]
-    test = images[chosen[count : count + 3_000]], labels[chosen[count : count + 3_000]]
+    chosen, count = np.random.default_rng(seed).permutation(len(images)), 300 if quick else 2_000
+    parts = chosen[:count], chosen[count : count + 3_000]
+    train, test = ((images[part], labels[part]) for part in parts)
+    return train, test
+
+
+def measured(model: pynn.Sequential, train: Any, test: Any, quick: bool) -> dict[str, Any]:
+    """Train the model; training loss and test accuracy after each epoch that is measured."""
+    epochs, every = (3, 1) if quick else (EPOCHS, 2)
     optimizer = pynn.Adam()
     curves: dict[str, Any] = {"epochs": [], "loss": [], "test": []}
     for epoch in range(every, epochs + 1, every):
         model.fit(
-            *train,
-            optimizer=optimizer,
-            batch_size=50,
-            epochs=every,
-            preprocessing=pynn.Standardization(),
+            *train, optimizer=optimizer, batch_size=50, epochs=every, preprocessing=pynn.Standardization(),
             progress=False,
-        )
+        )  # fmt: skip
         curves["epochs"].append(epoch)
         curves["loss"].append(model.evaluate(*train)["loss"])
         curves["test"].append(model.evaluate(*test)["accuracy"])
-    return {**curves, "averaged": averaged(model, *test)}
-
-
-def averaged(model: pynn.Sequential, x: Any, y: Any) -> float | None:
-    """The accuracy of the mean over 12 passes, if each draws other regions."""
-    if not any(isinstance(layer, pynn.FractionalMaxPool2d) for layer in model.layers):
-        return None
-    probabilities, _ = pynn.monte_carlo(model, x, 12, probabilities=True)
-    return float(np.mean(probabilities.argmax(axis=1) == y))
+    return curves
 
 
 def run(seed: int, quick: bool) -> dict[str, object]:
-    ordinary = measured(network("max", seed), seed, quick)
-    fractional = measured(network("fractional", seed), seed, quick)
+    train, test = samples(seed, quick)
+    ordinary = measured(network("max", seed), train, test, quick)
+    model = network("fractional", seed)
+    fractional = measured(model, train, test, quick)
+    probabilities, _ = pynn.monte_carlo(model, test[0], 12, probabilities=True)  # other regions in each pass
+    averaged = float(np.mean(probabilities.argmax(axis=1) == test[1]))
     return {
         "max": ordinary,
         "fractional": fractional,
         "slower": slowdown(fractional["loss"], ordinary["loss"]),
         "test": fractional["test"][-1] - ordinary["test"][-1],
-        "average": fractional["averaged"] - fractional["test"][-1],
+        "average": averaged - fractional["test"][-1],
     }
 
 
