@@ -117,7 +117,7 @@ def test_a_trial_that_comes_too_late_for_the_last_point(points: Points, tmp_path
     late = second.optuna.trials[4]
     assert late.state == TrialState.PRUNED
     assert second.trial(late).ended == "pruned"
-    assert second.trial(late).why == "another process did the last point of the grid"
+    assert second.trial(late).why == "another process began the last trial at the same moment"
 
 
 def test_a_trial_of_a_run_that_is_gone_gets_its_point_also_if_it_began_later(points: Points, tmp_path: Path) -> None:
